@@ -1,0 +1,319 @@
+"""The array-backend switch: NumPy on the CPU, CuPy on a CUDA GPU. The only file that imports cupy.
+
+Two rules keep the rest of the package free of devices:
+
+1.  **The device belongs to the array.** A layer asks `xp = array_module(x)` and computes with `xp`; whether `x` lives in
+    host memory (then `xp` is numpy) or on a GPU (then it is cupy), the same lines run.
+2.  **A switch decides only where *new* arrays are made**: loaded weights and a tokenizer's output. It is
+    `use_backend("numpy" | "cupy")`, or the environment variable `EDUTRANSFORMERS_BACKEND`.
+
+What NumPy and CuPy do differently (adding into repeated indices, the error function, the largest k, random draws) is
+written here once, for both.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any, NamedTuple
+
+import numpy as np
+
+Array = Any  # numpy.ndarray or cupy.ndarray; Python has no common base class for the two
+BACKENDS = ("numpy", "cupy")
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Which module, which device
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def array_module(x: Array):
+    """numpy or cupy: the module that computes on `x`. Python numbers and NumPy scalars count as NumPy."""
+    if isinstance(x, (np.ndarray, np.generic, int, float)):
+        return np
+    cupy = sys.modules.get("cupy")  # an array of cupy can't exist before somebody imported cupy
+    if cupy is not None and isinstance(x, cupy.ndarray):
+        return cupy
+    raise TypeError(
+        f"expected a NumPy or CuPy array, got {type(x).__name__}; convert it first, for example with numpy.asarray(...)"
+    )
+
+
+class CupyStatus(NamedTuple):
+    """Whether CuPy can compute here, and if not, why. True in an `if` exactly when it can."""
+
+    usable: bool
+    reason: str
+
+    def __bool__(self):
+        return self.usable
+
+
+_cupy_status: CupyStatus | None = None
+
+
+def cupy_usable() -> CupyStatus:
+    """Can CuPy compute on this machine? The answer carries its reason.
+
+    Being importable is not enough: without a driver `import cupy` succeeds, and with a driver but without NVRTC (the
+    run-time compiler) or cuBLAS the first operation fails. So one small kernel and one matrix product are run.
+    """
+    global _cupy_status
+    if _cupy_status is None:
+        _cupy_status = _try_cupy()
+    return _cupy_status
+
+
+def _try_cupy() -> CupyStatus:
+    try:
+        import cupy
+    except Exception as error:  # a broken CUDA installation raises more than ImportError
+        return CupyStatus(False, f"cupy can't be imported ({error}); pip install 'edutransformers[gpu]' brings it")
+    try:
+        if not cupy.cuda.is_available():
+            return CupyStatus(False, "cupy is installed, but there is no CUDA driver or no GPU on this machine")
+        ones = cupy.ones((2, 2), dtype=cupy.float32)
+        total = float(((ones * 2) @ ones).sum())
+    except Exception as error:
+        return CupyStatus(False, f"cupy is installed and sees a GPU, but a first computation failed: {error}")
+    if total != 16.0:
+        return CupyStatus(False, f"cupy is installed, but computes wrongly: a sum that is 16 came out as {total}")
+    return CupyStatus(True, f"cupy {cupy.__version__} computes on {cupy.cuda.runtime.getDeviceCount()} GPU(s)")
+
+
+def module_for(name: str):
+    """numpy or cupy by name ("numpy", "np", "cpu" / "cupy", "cp", "cuda"). Raises when CuPy can't compute here."""
+    if name in ("numpy", "np", "cpu"):
+        return np
+    if name in ("cupy", "cp", "cuda") or name.startswith("cuda:"):
+        status = cupy_usable()
+        if not status:
+            raise RuntimeError(f"the {name!r} backend was asked for, but it is not usable here: {status.reason}")
+        import cupy
+
+        return cupy
+    raise ValueError(f"unknown backend or device {name!r}: expected 'numpy' (or 'cpu') or 'cupy' (or 'cuda')")
+
+
+_backend_name: str | None = None  # None: not decided yet, so the environment variable is asked
+
+
+def get_backend() -> str:
+    """The name of the backend on which new arrays are made: "numpy" or "cupy"."""
+    if _backend_name is not None:
+        return _backend_name
+    name = os.environ.get("EDUTRANSFORMERS_BACKEND", "numpy")
+    if name not in BACKENDS:
+        raise ValueError(f"EDUTRANSFORMERS_BACKEND is {name!r}: expected one of {', '.join(BACKENDS)}")
+    return name
+
+
+class use_backend:
+    """Make new arrays on NumPy or on CuPy, from here on or inside a `with` block.
+
+    >>> use_backend("cupy")              # for the rest of the program   # doctest: +SKIP
+    >>> with use_backend("numpy"):       # for these lines only
+    ...     model = BertModel.from_pretrained(name)                      # doctest: +SKIP
+
+    Raises `RuntimeError` with the reason when CuPy is asked for and can't compute here.
+    """
+
+    def __init__(self, name: str):
+        global _backend_name
+        if name not in BACKENDS:
+            raise ValueError(f"unknown backend {name!r}: expected one of {', '.join(BACKENDS)}")
+        module_for(name)
+        self._before, _backend_name = _backend_name, name
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        global _backend_name
+        _backend_name = self._before
+
+
+def default_module():
+    """The module on which new arrays are made: what `use_backend` or the environment variable chose."""
+    return module_for(get_backend())
+
+
+def to_numpy(x: Array) -> np.ndarray:
+    """`x` in host memory. On a GPU array this waits for the GPU: for results and tests, not for inner loops."""
+    if isinstance(x, np.ndarray):
+        return x
+    if isinstance(x, (np.generic, int, float)):
+        return np.asarray(x)
+    return array_module(x).asnumpy(x)
+
+
+def to_device(x: Array, device: str) -> Array:
+    """`x` on "cpu", "cuda" or "cuda:1"; the same array if it is there already."""
+    if device == "cpu":
+        return to_numpy(x)
+    xp = module_for(device)
+    if xp is np:
+        return to_numpy(x)
+    if ":" in device:
+        with xp.cuda.Device(int(device.split(":")[1])):
+            return xp.asarray(x)
+    return xp.asarray(x)
+
+
+def as_array_like(x, like: Array) -> Array:
+    """A host value (NumPy array or list) moved to where `like` lives; an array that is there already stays as it is."""
+    xp = array_module(like)
+    return x if isinstance(x, xp.ndarray) else xp.asarray(x)
+
+
+def empty_cache() -> None:
+    """Give CuPy's cached GPU memory back to the driver. Nothing to do for NumPy."""
+    cupy = sys.modules.get("cupy")
+    if cupy is not None and cupy_usable():
+        cupy.get_default_memory_pool().free_all_blocks()
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What the two libraries do differently
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def scatter_add(target: Array, ids: Array, rows: Array) -> None:
+    """target[ids[n]] += rows[n] for every n, *in place*, where an id may occur many times.
+
+    target (V, D), ids (N,) whole numbers, rows (N, D). Plain `target[ids] += rows` keeps only the last of several rows
+    with the same id. NumPy's `np.add.at` is right but slow on rows; sorting by id and adding each run of equal ids
+    (`np.add.reduceat`) does the same as whole-row additions.
+    """
+    xp = array_module(target)
+    if xp is not np:
+        xp.add.at(target, ids, rows)  # atomic additions on the GPU
+        return
+    if ids.size == 0:
+        return
+    order = np.argsort(ids, kind="stable")
+    sorted_ids = ids[order]
+    starts = np.concatenate(([0], np.flatnonzero(sorted_ids[1:] != sorted_ids[:-1]) + 1))
+    target[sorted_ids[starts]] += np.add.reduceat(rows[order], starts, axis=0)
+
+
+def topk(x: Array, k: int) -> tuple[Array, Array]:
+    """The k largest values along the last axis, largest first, and their indices (ties: the lower index first)."""
+    xp = array_module(x)
+    if not 1 <= k <= x.shape[-1]:
+        raise ValueError(f"topk: k is {k}, expected 1 to {x.shape[-1]}, the length of the last axis")
+    if xp is np and k < x.shape[-1] // 8:
+        # Only values that can be among the k largest are sorted. A tie at the border must not pick arbitrary indices,
+        # so everything that equals the k-th largest value takes part.
+        border = np.partition(x, -k, axis=-1)[..., -k : x.shape[-1] - k + 1][..., :1]
+        candidates = np.where(x >= border, -x, np.inf)
+        indices = np.argsort(candidates, axis=-1, kind="stable")[..., :k]
+    else:
+        indices = xp.argsort(-x, axis=-1, kind="stable")[..., :k]
+    return xp.take_along_axis(x, indices, axis=-1), indices
+
+
+def erf(x: Array) -> Array:
+    """The error function erf(x) = 2/√π ∫₀ˣ exp(−t²) dt: to 1e-15 in float64, to 6e-7 in float32 (and quickly)."""
+    xp = array_module(x)
+    if xp is not np:
+        from cupyx.scipy.special import erf as device_erf
+
+        return device_erf(x)
+    if x.dtype == np.float64:
+        return _erf_float64(x)
+    # erf(x) = 2 Φ(√2 x) − 1 and Φ(z) = σ(z P(z²)), so erf(x) = tanh(x P(2x²) / √2): no cancellation around 0.
+    doubled = np.minimum(2.0 * x * x, NORMAL_CDF_LIMIT)
+    return np.tanh(x * horner(NORMAL_CDF_POLYNOMIAL, doubled) * 0.7071067811865476)
+
+
+# Φ(z), the share of a standard normal distribution below z, as σ(z · P(min(z², 36))). P was fitted so that the worst
+# absolute error of z·Φ(z) over [−12, 12] is 5.9e-7, half of what float32 arithmetic itself loses. Lowest power first.
+NORMAL_CDF_POLYNOMIAL = (
+    1.5957684322971541,
+    0.07266856682251738,
+    -6.625983272301006e-05,
+    -0.00011048036306279292,
+    7.938225182022601e-06,
+    -2.6689320317603256e-07,
+    3.6112413851596185e-09,
+)
+NORMAL_CDF_LIMIT = 36.0
+
+
+def horner(coefficients, x: Array, out: Array | None = None) -> Array:
+    """c₀ + c₁x + c₂x² + … by Horner's rule, in one buffer (`out`, or a new one)."""
+    xp = array_module(x)
+    y = xp.empty_like(x) if out is None else out
+    y[...] = coefficients[-1]
+    for coefficient in coefficients[-2::-1]:
+        y *= x
+        y += coefficient
+    return y
+
+
+# W. J. Cody, "Rational Chebyshev approximations for the error function", Mathematics of Computation 23 (1969):
+# three ranges of |x|, in each a quotient of two polynomials (lowest power first).
+_ERF_SMALL = (  # |x| ≤ 0.46875: erf(x) = x R(x²)
+    (3.209377589138469472562e3, 3.774852376853020208137e2, 1.138641541510501556495e2, 3.161123743870565596947e0,
+     1.857777061846031526730e-1),
+    (2.844236833439170622273e3, 1.282616526077372275645e3, 2.440246379344441733056e2, 2.360129095234412093499e1, 1.0),
+)  # fmt: skip
+_ERF_MIDDLE = (  # 0.46875 ≤ |x| ≤ 4: erfc(x) = exp(−x²) R(x)
+    (1.23033935479799725272e3, 2.05107837782607146532e3, 1.71204761263407058314e3, 8.81952221241769090411e2,
+     2.98635138197400131132e2, 6.61191906371416294775e1, 8.88314979438837594118e0, 5.64188496988670089180e-1,
+     2.15311535474403846343e-8),
+    (1.23033935480374942043e3, 3.43936767414372163696e3, 4.36261909014324715820e3, 3.29079923573345962678e3,
+     1.62138957456669018874e3, 5.37181101862009857509e2, 1.17693950891312499305e2, 1.57449261107098347253e1, 1.0),
+)  # fmt: skip
+_ERF_LARGE = (  # 4 ≤ |x|: erfc(x) = exp(−x²)/x (1/√π − R(1/x²)/x²)
+    (6.58749161529837803157e-4, 1.60837851487422766278e-2, 1.25781726111229246204e-1, 3.60344899949804439429e-1,
+     3.05326634961232344035e-1, 1.63153871373020978498e-2),
+    (2.33520497626869185443e-3, 6.05183413124413191178e-2, 5.27905102951428412248e-1, 1.87295284992346725209e0,
+     2.56852019228982242072e0, 1.0),
+)  # fmt: skip
+
+
+def _erf_float64(x: np.ndarray) -> np.ndarray:
+    size = np.abs(x)
+    near = np.minimum(size, 0.46875)
+    square = near * near
+    small = near * horner(_ERF_SMALL[0], square) / horner(_ERF_SMALL[1], square)
+
+    between = np.clip(size, 0.46875, 4.0)
+    middle = 1.0 - np.exp(-between * between) * horner(_ERF_MIDDLE[0], between) / horner(_ERF_MIDDLE[1], between)
+
+    far = np.clip(size, 4.0, 6.0)  # from 5.93 on, erf is 1 to the last bit
+    inverse = 1.0 / (far * far)
+    tail = inverse * horner(_ERF_LARGE[0], inverse) / horner(_ERF_LARGE[1], inverse)
+    large = 1.0 - np.exp(-far * far) / far * (0.5641895835477562869 - tail)
+
+    y = np.where(size <= 0.46875, small, np.where(size <= 4.0, middle, large))
+    y = np.where(np.isnan(x), x, y)
+    return np.copysign(y, x)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Random draws: always on the host, from an explicit generator, so that a seed means the same on every device
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def random_normal(generator: np.random.Generator, shape, std: float, dtype, like: Array | None = None) -> Array:
+    """Values of a normal distribution with mean 0, drawn on the host and moved to where `like` lives."""
+    values = generator.standard_normal(shape, dtype=np.float32)
+    values *= std
+    values = values.astype(dtype, copy=False)
+    return values if like is None else as_array_like(values, like)
+
+
+def random_keep_mask(generator: np.random.Generator, shape, drop_probability: float, like: Array) -> Array:
+    """Booleans, True with probability 1 − drop_probability, to a resolution of 1/65536.
+
+    Sixteen random bits decide each entry: a quarter of the draws that uniform float32 numbers would need.
+    """
+    count = int(np.prod(shape))
+    words = generator.bit_generator.random_raw((count + 3) // 4)  # 64 random bits each
+    sixteen_bits = words.view("<u2")[:count] if sys.byteorder == "little" else words.byteswap().view("<u2")[:count]
+    mask = (sixteen_bits >= round(drop_probability * 65536)).reshape(shape)
+    return as_array_like(mask, like)

@@ -1,0 +1,160 @@
+"""Activation functions, each with its derivative.
+
+An activation works on every number by itself, so its whole backward pass is one product: dx = dy · f′(x). Each function
+here returns y = f(x), or with `derivative=True` the pair (y, f′(x)): the forward pass saves the slope instead of the
+input (the same memory), and most of the work for both is shared.
+"""
+
+import math
+
+import numpy as np
+
+from ..backend import NORMAL_CDF_LIMIT, NORMAL_CDF_POLYNOMIAL, array_module, erf, horner
+from .blocks import elementwise
+
+
+def activation_backward(dy, slope):
+    """dx = dy · f′(x), where `slope` = f′(x) was saved by the forward pass."""
+    return dy * slope
+
+
+@elementwise
+def linear_activation(x, derivative):
+    """f(x) = x,  f′(x) = 1"""
+    return x, (array_module(x).ones_like(x) if derivative else None)
+
+
+@elementwise
+def relu(x, derivative):
+    """f(x) = max(x, 0),  f′(x) = 1 for x > 0, else 0 (at 0 itself, where there is no slope, 0 as everywhere else)."""
+    xp = array_module(x)
+    return xp.maximum(x, 0), ((x > 0).astype(x.dtype) if derivative else None)
+
+
+@elementwise
+def sigmoid(x, derivative):
+    """σ(x) = 1 / (1 + exp(−x)),  σ′ = σ (1 − σ)"""
+    y = _sigmoid(x)
+    return y, (y * (1 - y) if derivative else None)
+
+
+def _sigmoid(x):
+    # ½ + ½ tanh(x/2) is the same function, and tanh can't overflow as exp(−x) does for x = −1000.
+    xp = array_module(x)
+    y = xp.tanh(0.5 * x)
+    y *= 0.5
+    y += 0.5
+    return y
+
+
+@elementwise
+def tanh(x, derivative):
+    """f(x) = tanh(x),  f′ = 1 − tanh²(x)"""
+    y = array_module(x).tanh(x)
+    return y, (1 - y * y if derivative else None)
+
+
+@elementwise
+def silu(x, derivative):
+    """f(x) = x σ(x),  f′ = σ + x σ (1 − σ). Also called swish (Elfwing et al. 2017; Ramachandran et al. 2017)."""
+    s = _sigmoid(x)
+    return x * s, (s * (1 + x * (1 - s)) if derivative else None)
+
+
+@elementwise
+def quick_gelu(x, derivative):
+    """f(x) = x σ(1.702 x),  f′ = σ + 1.702 x σ (1 − σ): a cheap stand-in for GELU, used by CLIP."""
+    s = _sigmoid(1.702 * x)
+    return x * s, (s * (1 + 1.702 * x * (1 - s)) if derivative else None)
+
+
+@elementwise
+def gelu(x, derivative):
+    """The exact GELU (Hendrycks and Gimpel 2016): f(x) = x Φ(x), Φ(x) = ½ (1 + erf(x/√2))
+
+    Φ is the normal distribution's cumulative probability, its slope the bell curve φ(x) = exp(−x²/2)/√(2π). By the
+    product rule f′(x) = Φ(x) + x φ(x).
+    """
+    xp = array_module(x)
+    cdf = _normal_cdf(x)
+    if not derivative:
+        cdf *= x
+        return cdf, None
+    slope = x * x
+    slope *= -0.5
+    xp.exp(slope, out=slope)
+    slope *= x
+    slope *= 1 / math.sqrt(2 * math.pi)  # x φ(x)
+    slope += cdf
+    cdf *= x
+    return cdf, slope
+
+
+def _normal_cdf(x):
+    xp = array_module(x)
+    if xp is np and x.dtype == np.float32:  # σ(x P(x²)): see NORMAL_CDF_POLYNOMIAL; several times as fast as erf
+        square = x * x
+        np.minimum(square, NORMAL_CDF_LIMIT, out=square)
+        argument = horner(NORMAL_CDF_POLYNOMIAL, square)
+        argument *= x
+        argument *= 0.5
+        y = np.tanh(argument, out=argument)  # σ(z) = ½ + ½ tanh(z/2)
+    else:
+        y = erf(x * math.sqrt(0.5))
+    y *= 0.5
+    y += 0.5
+    return y
+
+
+@elementwise
+def gelu_new(x, derivative):
+    """GELU's tanh form: f(x) = ½ x (1 + tanh u),  u = √(2/π) (x + 0.044715 x³)
+
+    f′(x) = ½ (1 + tanh u) + ½ x (1 − tanh² u) u′,  u′ = √(2/π) (1 + 3 · 0.044715 x²). GPT-2's activation.
+    """
+    xp = array_module(x)
+    root = math.sqrt(2 / math.pi)
+    square = x * x
+    t = square * (0.044715 * root)
+    t += root
+    t *= x
+    xp.tanh(t, out=t)
+    half = 0.5 * x
+    y = t * half
+    y += half
+    if not derivative:
+        return y, None
+    square *= 3 * 0.044715 * root
+    square += root  # u′
+    slope = t * t
+    xp.subtract(1, slope, out=slope)
+    slope *= square
+    slope *= half
+    t += 1
+    t *= 0.5
+    slope += t
+    return y, slope
+
+
+# The original's names for them (its ACT2FN table).
+ACTIVATIONS = {
+    "linear": linear_activation,
+    "relu": relu,
+    "sigmoid": sigmoid,
+    "tanh": tanh,
+    "silu": silu,
+    "swish": silu,
+    "gelu": gelu,
+    "gelu_python": gelu,
+    "gelu_new": gelu_new,
+    "gelu_fast": gelu_new,
+    "gelu_pytorch_tanh": gelu_new,
+    "quick_gelu": quick_gelu,
+}
+
+
+def get_activation(name: str):
+    """The activation with the original's name, for example a config's `hidden_act`."""
+    if name not in ACTIVATIONS:
+        raise ValueError(f"unknown activation {name!r}: expected one of {', '.join(ACTIVATIONS)}")
+    return ACTIVATIONS[name]

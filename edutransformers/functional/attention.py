@@ -1,0 +1,164 @@
+"""Scaled dot-product attention (Vaswani et al. 2017, section 3.2.1), forward and backward.
+
+Shapes: B batch, H heads, T queries, S keys, K head width. `visible` (B|1, H|1, T|1, S) says with True which key a query
+may see. A query that may see nothing attends to nothing: its output and its gradients are zero.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from ..backend import Array, array_module
+from ..module import keep, keeping
+from .dropout import dropout, dropout_backward
+
+# Scores are worked through in blocks of about this many numbers (1 MB of float32), so that they stay in the cache.
+BLOCK = 262144
+# Up to this many scores for one head, the weights are saved for the backward pass; beyond, they are computed again.
+SAVED_SCORES = 768 * 768
+
+
+class AttentionCache(NamedTuple):
+    q: Array
+    k: Array
+    v: Array
+    visible: Array | None
+    bias: Array | None
+    weights: Array | None  # softmax output (B, H, T, S), or None: compute it again
+    drop_mask: Array | None
+    drop_p: float
+    head_mask: Array | None
+    scale: float
+
+
+def causal_visible(queries: int, keys: int, xp=np):
+    """(1, 1, T, S) booleans: query t sees keys 0 … t. With more keys than queries the queries are the last ones."""
+    return (xp.arange(keys)[None, :] <= xp.arange(keys - queries, keys)[:, None])[None, None]
+
+
+def attention(
+    q, k, v, visible=None, bias=None, scale=None, drop_mask=None, drop_p=0.0, head_mask=None, return_weights=False
+):
+    """softmax((q kᵀ + bias) · scale) v
+
+    q (B, H, T, K), k and v (B, H, S, K), bias (B, H, T, S) added before scaling, scale 1/√K unless given,
+    drop_mask (B, H, T, S) booleans from `random_keep_mask`, head_mask broadcastable to (B, H, 1, 1)
+    -> ((context (B, H, T, K), weights (B, H, T, S) or None), cache). The weights are those that were used: after
+    dropout and head mask, as the original returns them.
+    """
+    xp = array_module(q)
+    B, H, T, K = q.shape
+    S = k.shape[2]
+    scale = 1 / math.sqrt(K) if scale is None else scale
+    store = return_weights or (keeping() and T * S <= SAVED_SCORES)
+    weights = xp.empty((B, H, T, S), dtype=q.dtype) if store else None
+    altered = drop_mask is not None or head_mask is not None
+    used_weights = xp.empty_like(weights) if return_weights and altered else weights
+    # Laid out as (B, T, H, K) in memory: merging the heads afterwards moves nothing.
+    context = xp.empty((B, T, H, v.shape[-1]), dtype=q.dtype).transpose(0, 2, 1, 3)
+
+    for b, t in _blocks(B, H, T, S, xp):
+        block = _weights(q, k, visible, bias, scale, b, t, out=weights[b, :, t] if store else None)
+        used = _used_weights(block, drop_mask, drop_p, head_mask, b, t)
+        if return_weights and altered:
+            used_weights[b, :, t] = used
+        context[b, :, t] = xp.matmul(used, v[b])
+    kept_weights = weights if T * S <= SAVED_SCORES else None
+    cache = keep(AttentionCache, q, k, v, visible, bias, kept_weights, drop_mask, drop_p, head_mask, scale)
+    return (context, used_weights if return_weights else None), cache
+
+
+def attention_backward(dcontext, cache, dweights=None):
+    """dcontext (B, H, T, K), and dweights (B, H, T, S) if the loss used the returned weights -> dq, dk, dv, dbias
+
+    Read the forward pass backwards. With P = softmax(scores), U = P ∘ dropout ∘ head mask, context = U v:
+
+        dU = dcontext vᵀ (+ dweights)          dv = Uᵀ dcontext
+        dP = dU ∘ dropout ∘ head mask
+        dscores = P ∘ (dP − Σₛ dP P)           softmax, row by row; P = 0 keeps hidden keys at zero
+        dq = dscores k · scale                 dk = dscoresᵀ q · scale             dbias = dscores · scale
+    """
+    xp = array_module(dcontext)
+    q, k, v = cache.q, cache.k, cache.v
+    B, H, T, K = q.shape
+    S = k.shape[2]
+    dq = xp.empty((B, T, H, K), dtype=q.dtype).transpose(0, 2, 1, 3)
+    dk = xp.zeros((B, S, H, K), dtype=q.dtype).transpose(0, 2, 1, 3)
+    dv = xp.zeros((B, S, H, v.shape[-1]), dtype=q.dtype).transpose(0, 2, 1, 3)
+    dbias = None if cache.bias is None else xp.empty((B, H, T, S), dtype=q.dtype)
+
+    for b, t in _blocks(B, H, T, S, xp):
+        if cache.weights is not None:
+            weights = cache.weights[b, :, t]
+        else:
+            weights = _weights(q, k, cache.visible, cache.bias, cache.scale, b, t)
+        used = _used_weights(weights, cache.drop_mask, cache.drop_p, cache.head_mask, b, t)
+
+        dused = xp.matmul(dcontext[b, :, t], v[b].swapaxes(-1, -2))
+        if dweights is not None:
+            dused += dweights[b, :, t]
+        dv[b] += xp.matmul(used.swapaxes(-1, -2), dcontext[b, :, t])
+
+        if cache.head_mask is not None:
+            dused *= _part(cache.head_mask, b, t)
+        if cache.drop_mask is not None:
+            dused = dropout_backward(dused, cache.drop_mask[b, :, t], cache.drop_p)
+        dscores = dused
+        dscores -= xp.einsum("bhts,bhts->bht", dused, weights)[..., None]
+        dscores *= weights
+        dscores *= cache.scale
+
+        dq[b, :, t] = xp.matmul(dscores, k[b])
+        dk[b] += xp.matmul(dscores.swapaxes(-1, -2), q[b, :, t])
+        if dbias is not None:
+            dbias[b, :, t] = dscores
+    return dq, dk, dv, dbias
+
+
+def _blocks(B, H, T, S, xp):
+    """(batch slice, query slice) pairs whose scores fit the cache, whole key rows each. On a GPU: one block."""
+    if xp is not np:
+        yield slice(0, B), slice(0, T)
+        return
+    examples = max(1, BLOCK // max(1, H * T * S))
+    queries = T if examples > 1 else max(1, min(T, BLOCK // max(1, H * S)))
+    for b in range(0, B, examples):
+        for t in range(0, T, queries):
+            yield slice(b, min(b + examples, B)), slice(t, min(t + queries, T))
+
+
+def _part(x, b, t):
+    """The block (b, t) of an array that may have 1 instead of B or T along these axes."""
+    return x[b if x.shape[0] > 1 else slice(None), :, t if x.shape[2] > 1 else slice(None)]
+
+
+def _weights(q, k, visible, bias, scale, b, t, out=None):
+    """softmax over the visible keys of (q kᵀ + bias) · scale for one block, in one buffer."""
+    xp = array_module(q)
+    scores = xp.matmul(q[b, :, t], k[b].swapaxes(-1, -2), out=out)  # (b, H, t, K) @ (b, H, K, S) -> (b, H, t, S)
+    if bias is not None:
+        scores += _part(bias, b, t)
+    scores *= scale
+    if visible is None:
+        scores -= scores.max(axis=-1, keepdims=True)
+        xp.exp(scores, out=scores)
+        scores *= 1 / scores.sum(axis=-1, keepdims=True)
+        return scores
+    seen = _part(visible, b, t)
+    # Half of the smallest finite number: adding a score can't overflow to −inf, not even in float16, and exp gives 0.
+    hide = float(np.finfo(scores.dtype).min) / 2
+    scores += xp.where(seen, 0.0, hide).astype(scores.dtype)
+    scores -= scores.max(axis=-1, keepdims=True)
+    xp.exp(scores, out=scores)
+    sees_something = seen.any(axis=-1, keepdims=True)
+    scores *= sees_something / scores.sum(axis=-1, keepdims=True)
+    return scores
+
+
+def _used_weights(weights, drop_mask, drop_p, head_mask, b, t):
+    if drop_mask is not None:
+        weights = dropout(weights, drop_mask[b, :, t], drop_p)
+    if head_mask is not None:
+        weights = weights * _part(head_mask, b, t)
+    return weights

@@ -1,0 +1,51 @@
+"""Working through large arrays in blocks that fit a processor's cache.
+
+An expression such as `x * 0.5 * (1 + tanh(u))` makes one temporary array an operation. On a (1024, 3072) array each is
+12 MB: every operation reads and writes main memory. In blocks of about 64 K numbers the temporaries stay in the cache,
+and the same lines run two to three times as fast. A GPU wants one large launch instead: there the block is everything.
+"""
+
+from functools import wraps
+
+import numpy as np
+
+from ..backend import array_module
+
+BLOCK = 65536  # numbers in one block: 256 KB of float32
+
+
+def row_blocks(rows: int, width: int, xp=np):
+    """Slices that cover `rows` rows of `width` numbers, about BLOCK numbers at a time (all at once on a GPU)."""
+    step = rows if xp is not np else max(1, BLOCK // max(1, width))
+    for start in range(0, rows, max(1, step)):
+        yield slice(start, min(start + step, rows))
+
+
+def elementwise(function):
+    """Run an activation `function(x, derivative) -> (y, dy/dx or None)` block by block.
+
+    The decorated function takes `derivative=False` and `out=None` (where y goes; `out=x` works in place).
+    """
+
+    @wraps(function)
+    def in_blocks(x, derivative=False, out=None):
+        xp = array_module(x)
+        if xp is not np or x.size <= BLOCK:
+            y, slope = function(x, derivative)
+            if out is not None:
+                out[...] = y
+                y = out
+            return (y, slope) if derivative else y
+        x = np.ascontiguousarray(x)
+        y = np.empty_like(x) if out is None else out
+        slope = np.empty_like(x) if derivative else None
+        flat_x, flat_y = x.reshape(-1), y.reshape(-1)
+        flat_slope = slope.reshape(-1) if derivative else None
+        for block in row_blocks(x.size, 1):
+            block_y, block_slope = function(flat_x[block], derivative)
+            flat_y[block] = block_y
+            if derivative:
+                flat_slope[block] = block_slope
+        return (y, slope) if derivative else y
+
+    return in_blocks

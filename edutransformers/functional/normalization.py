@@ -1,0 +1,75 @@
+"""Layer normalization (Ba, Kiros, Hinton 2016)."""
+
+
+from ..backend import array_module
+from ..module import flatten_rows
+from .blocks import row_blocks
+
+
+def layer_norm(x, weight, bias, eps):
+    """y = γ ∘ n + β,  n = (x − μ) / √(σ² + ε), with mean μ and variance σ² of each row.
+
+    x (…, D), weight γ (D,), bias β (D,) -> y (…, D), normalized n (…, D), inverse_std 1/√(σ² + ε) (rows,)
+    """
+    xp = array_module(x)
+    rows = flatten_rows(x)
+    width = rows.shape[1]
+    y, normalized = xp.empty_like(rows), xp.empty_like(rows)
+    inverse_std = xp.empty(len(rows), dtype=x.dtype)
+    for block in row_blocks(*rows.shape, xp):
+        n = normalized[block]
+        xp.subtract(rows[block], rows[block].mean(axis=1, keepdims=True), out=n)
+        variance = xp.einsum("ij,ij->i", n, n) / width
+        inverse = 1 / xp.sqrt(variance + eps)
+        inverse_std[block] = inverse
+        n *= inverse[:, None]
+        xp.multiply(n, weight, out=y[block])
+        y[block] += bias
+    return y.reshape(x.shape), normalized.reshape(x.shape), inverse_std
+
+
+def layer_norm_backward(dy, normalized, inverse_std, weight):
+    """dy (…, D) -> dx (…, D), dweight (D,), dbias (D,)
+
+    y = γ∘n + β gives at once  dβ = Σ_rows dy,  dγ = Σ_rows dy∘n,  dn = dy∘γ.
+    For one row, n = (x − μ) r with r = (σ² + ε)^(−½). A change of x moves n in three ways: directly (r), through the
+    mean (−r/D for every entry) and through the variance (∂r/∂xᵢ = −r³ (xᵢ − μ)/D = −r² nᵢ/D). Collected:
+
+        dx = r ( dn − mean(dn) − n mean(dn∘n) )
+
+    γ is inside both means. (Taken out in front, the formula is right at γ = 1 and wrong everywhere else.)
+    """
+    xp = array_module(dy)
+    rows_dy, rows_n = flatten_rows(dy), flatten_rows(normalized)
+    width = rows_dy.shape[1]
+    dx = xp.empty_like(rows_dy)
+    dweight = xp.zeros(width, dtype=dy.dtype)
+    dbias = xp.zeros(width, dtype=dy.dtype)
+    for block in row_blocks(*rows_dy.shape, xp):
+        block_dy, n, dn = rows_dy[block], rows_n[block], dx[block]
+        dweight += xp.einsum("ij,ij->j", block_dy, n)
+        dbias += block_dy.sum(axis=0)
+        xp.multiply(block_dy, weight, out=dn)
+        mean_dn = dn.mean(axis=1, keepdims=True)
+        mean_dn_n = xp.einsum("ij,ij->i", dn, n)[:, None] / width
+        dn -= mean_dn
+        dn -= n * mean_dn_n
+        dn *= inverse_std[block][:, None]
+    return dx.reshape(dy.shape), dweight, dbias
+
+
+def layer_norm_inference(x, weight, bias, eps):
+    """The same y as `layer_norm`, keeping nothing: n and y share one array."""
+    xp = array_module(x)
+    rows = flatten_rows(x)
+    y = xp.empty_like(rows)
+    for block in row_blocks(*rows.shape, xp):
+        n = y[block]
+        xp.subtract(rows[block], rows[block].mean(axis=1, keepdims=True), out=n)
+        variance = xp.einsum("ij,ij->i", n, n) / rows.shape[1]
+        n *= (1 / xp.sqrt(variance + eps))[:, None]
+        n *= weight
+        n += bias
+    return y.reshape(x.shape)
+
+

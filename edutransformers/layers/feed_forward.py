@@ -1,0 +1,94 @@
+"""The position-wise feed-forward network, in one piece or in chunks (Reformer, Kitaev et al. 2020, section 4)."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ..backend import array_module
+from ..module import Module, keep, keeping, training_cache
+from .activation import Activation
+from .linear import Linear
+
+
+class FeedForwardCache(NamedTuple):
+    up: tuple
+    activation: tuple
+    down: tuple
+
+
+class FeedForward(Module):
+    """y = W₂ f(W₁ x + b₁) + b₂, token by token.   x (B, T, D) -> y (B, T, D), with F > D numbers per token in between
+
+    No token looks at another, so the tokens may be worked through a few at a time, and every chunk size gives the same
+    numbers. What it saves is memory for the wide middle (B, T, F):
+
+    chunk_size   tokens of each sequence taken at a time (the original's `chunk_size_feed_forward`); 0: all at once.
+                 In inference only one chunk's middle exists at any time.
+    recompute    keep only x for the backward pass, and compute each chunk's middle again there. Without it the chunks'
+                 middles are all kept, as much as one piece would keep.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        inner_width: int,
+        activation: str = "gelu",
+        chunk_size: int = 0,
+        recompute: bool = False,
+        generator: np.random.Generator | None = None,
+    ):
+        if chunk_size < 0:
+            raise ValueError(f"chunk_size is {chunk_size}: expected 0 (no chunking) or a number of tokens")
+        self.up = Linear(width, inner_width, generator=generator)
+        self.activation = Activation(activation)
+        self.down = Linear(inner_width, width, generator=generator)
+        self.chunk_size = chunk_size
+        self.recompute = recompute
+
+    def forward(self, x):
+        if self.recompute and keeping():
+            return self(x), keep(x, None)
+        chunks = self._chunks(x)
+        if len(chunks) == 1:
+            y, cache = self._forward_chunk(x)
+            return y, keep(x, [cache])
+        y, caches = array_module(x).empty_like(x), []
+        for chunk in chunks:
+            y[chunk], cache = self._forward_chunk(x[chunk])
+            caches.append(cache)
+        return y, keep(x, caches)
+
+    def backward(self, dy, cache):
+        x, caches = cache
+        chunks = self._chunks(x)
+        if len(chunks) == 1 and caches is not None:
+            return self._backward_chunk(dy, caches[0])
+        dx = array_module(x).empty_like(x)
+        for index, chunk in enumerate(chunks):
+            if caches is None:
+                with training_cache():
+                    _, chunk_cache = self._forward_chunk(x[chunk])
+            else:
+                chunk_cache = caches[index]
+            dx[chunk] = self._backward_chunk(dy[chunk], chunk_cache)
+        return dx
+
+    def _forward_chunk(self, x):
+        inner, up_cache = self.up.forward(x)
+        inner, activation_cache = self.activation.forward(inner, out=inner)
+        y, down_cache = self.down.forward(inner)
+        return y, keep(FeedForwardCache, up_cache, activation_cache, down_cache)
+
+    def _backward_chunk(self, dy, cache):
+        dinner = self.down.backward(dy, cache.down)
+        dinner = self.activation.backward(dinner, cache.activation)
+        return self.up.backward(dinner, cache.up)
+
+    def _chunks(self, x):
+        """Index tuples (…, tokens, :) that cover the token axis, the second from the end."""
+        tokens = x.shape[-2] if x.ndim > 1 else 1
+        step = self.chunk_size or max(1, tokens)
+        return [(..., slice(start, start + step), slice(None)) for start in range(0, max(1, tokens), step)]
+
+    def extra_repr(self):
+        return f"chunk_size={self.chunk_size}, recompute={self.recompute}" if self.chunk_size else ""

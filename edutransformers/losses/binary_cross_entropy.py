@@ -1,0 +1,39 @@
+"""Binary cross-entropy on logits: one yes/no question per number (multi-label classification)."""
+
+from ..backend import array_module, as_array_like
+from ..functional.activations import sigmoid
+from ..module import Module, keep
+from .reduction import check_reduction, check_same_shape, reduce, reduce_backward
+
+
+class BCEWithLogitsLoss(Module):
+    """L = mean −[ w₊ y log σ(x) + (1 − y) log(1 − σ(x)) ]   logits x (…), targets y (…) in [0, 1] -> a number
+
+    `pos_weight` w₊ (broadcastable to x) makes positives count more. With log σ(x) = −log(1 + exp(−x)) this is
+    (1 − y) x + (1 + (w₊ − 1) y) log(1 + exp(−x)), and log(1 + exp(−x)) = max(−x, 0) + log(1 + exp(−|x|)) never overflows.
+    """
+
+    def __init__(self, pos_weight=None, reduction: str = "mean"):
+        self.pos_weight = pos_weight
+        self.reduction = check_reduction(reduction)
+
+    def forward(self, logits, targets):
+        check_same_shape(logits, targets)
+        if targets.dtype.kind not in "f":
+            raise TypeError(f"targets must be floating-point numbers from 0 to 1, got an array of {targets.dtype}")
+        xp = array_module(logits)
+        softplus = xp.maximum(-logits, 0) + xp.log1p(xp.exp(-abs(logits)))  # log(1 + exp(−x))
+        factor = 1.0 if self.pos_weight is None else self._factor(logits, targets)
+        losses = (1 - targets) * logits + factor * softplus
+        return reduce(losses, self.reduction), keep(logits, targets)
+
+    def backward(self, dloss, cache):
+        """dx = ((1 − y) − (1 + (w₊ − 1) y) (1 − σ(x))) dL / size; without w₊ simply (σ(x) − y) dL / size."""
+        logits, targets = cache
+        factor = 1.0 if self.pos_weight is None else self._factor(logits, targets)
+        dx = (1 - targets) - factor * (1 - sigmoid(logits))
+        return dx * reduce_backward(dloss, logits.size, self.reduction)
+
+    def _factor(self, logits, targets):
+        pos_weight = as_array_like(self.pos_weight, logits).astype(logits.dtype)
+        return 1 + (pos_weight - 1) * targets
