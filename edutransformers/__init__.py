@@ -1,0 +1,67 @@
+"""edutransformers: transformers from scratch in plain NumPy and CuPy, every backward pass written by hand.
+
+Importing the package imports none of its parts; a name is looked up when it is first used.
+"""
+
+from importlib import import_module
+
+__version__ = "0.1.0"
+
+# module -> the public names it holds
+_PUBLIC = {
+    "auto": (
+        "AutoConfig",
+        "AutoTokenizer",
+        "AutoModel",
+        "AutoModelForCausalLM",
+        "AutoModelForMaskedLM",
+        "AutoModelForMultipleChoice",
+        "AutoModelForNextSentencePrediction",
+        "AutoModelForPreTraining",
+        "AutoModelForQuestionAnswering",
+        "AutoModelForSequenceClassification",
+        "AutoModelForTokenClassification",
+    ),
+    "backend": ("cupy_usable", "get_backend", "use_backend"),
+    "gradient_check": ("assert_gradients", "gradient_check"),
+    "models.base": ("PreTrainedModel",),
+    "models.bert": (
+        "BertConfig",
+        "BertForMaskedLM",
+        "BertForMultipleChoice",
+        "BertForNextSentencePrediction",
+        "BertForPreTraining",
+        "BertForQuestionAnswering",
+        "BertForSequenceClassification",
+        "BertForTokenClassification",
+        "BertLMHeadModel",
+        "BertModel",
+    ),
+    "models.configuration": ("PretrainedConfig",),
+    "module": ("Module", "ModelOutput", "Parameter", "inference_mode", "keep"),
+    "pipelines": ("pipeline",),
+    "tokenizers": ("AddedToken", "BatchEncoding", "BertTokenizer", "BertTokenizerFast", "PreTrainedTokenizer"),
+    "training": (
+        "AdamW",
+        "DataCollatorWithPadding",
+        "Trainer",
+        "TrainerCallback",
+        "TrainingArguments",
+        "get_linear_schedule_with_warmup",
+        "set_seed",
+    ),
+}
+_HOME = {name: module for module, names in _PUBLIC.items() for name in names}
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name):
+    if name not in _HOME:
+        raise AttributeError(f"edutransformers has no {name!r}")
+    value = getattr(import_module(f".{_HOME[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return sorted(set(globals()) | set(__all__))

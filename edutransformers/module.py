@@ -10,11 +10,11 @@ interleaved with an evaluation, be recomputed (`Checkpoint`), or run in several 
 
 from __future__ import annotations
 
-import copy
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import fields
 
 import numpy as np
 
@@ -162,6 +162,11 @@ def skip_initialization():
         _initializing.reset(token)
 
 
+def initializing() -> bool:
+    """True when new layers should draw random weights."""
+    return _initializing.get()
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # Module
 # ---------------------------------------------------------------------------------------------------------------------
@@ -197,7 +202,7 @@ class Module:
 
     def initialize_now(self, generator: np.random.Generator | None) -> None:
         """Called at the end of a layer's constructor: draw the weights, unless a checkpoint is about to fill them."""
-        if _initializing.get():
+        if initializing():
             self.initialize(np.random.default_rng() if generator is None else generator)
 
     # -- the tree -----------------------------------------------------------------------------------------------------
@@ -372,67 +377,55 @@ class ModuleList(Module):
         return ModuleList(modules[index]) if isinstance(index, slice) else modules[index]
 
 
-class Sequential(ModuleList):
-    """One module after the other: y = fₙ(… f₂(f₁(x)))."""
+class ModelOutput:
+    """Several named outputs of a model: by attribute, by name, or by place. Outputs that are None are left out.
 
-    def __init__(self, *modules):
-        super().__init__(modules)
+    >>> out.logits, out["logits"], out[0], out.to_tuple()                                          # doctest: +SKIP
 
-    def forward(self, x):
-        caches = []
-        for module in self:
-            x, cache = module.forward(x)
-            caches.append(cache)
-        return x, keep(*caches)
-
-    def backward(self, dy, cache):
-        for module, module_cache in zip(reversed(list(self)), reversed(cache)):
-            dy = module.backward(dy, module_cache)
-        return dy
-
-
-class Residual(Module):
-    """y = x + f(x). The input is used twice, so its gradient is the sum of both ways."""
-
-    def __init__(self, inner: Module):
-        self.inner = inner
-
-    def forward(self, x):
-        y, cache = self.inner.forward(x)
-        return x + y, keep(cache)
-
-    def backward(self, dy, cache):
-        (inner_cache,) = cache
-        return dy + self.inner.backward(dy, inner_cache)
-
-
-class Checkpoint(Module):
-    """Forward without keeping anything but the inputs; backward runs the forward a second time, then its backward.
-
-    Memory for one layer's activations instead of all layers', at the price of one more forward pass (Chen et al. 2016,
-    "Training Deep Nets with Sublinear Memory Cost"). Random draws repeat exactly: a generator among the inputs is
-    copied before the first run, and the copy makes the second run's draws.
+    Subclasses are dataclasses, one a kind of model.
     """
 
-    checkpoint_names = {"inner": ""}  # wrapping a layer does not rename its weights
+    def _present(self) -> dict:
+        return {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) is not None}
 
-    def __init__(self, inner: Module):
-        self.inner = inner
+    def to_tuple(self) -> tuple:
+        return tuple(self._present().values())
 
-    def forward(self, *inputs, **options):
-        if not keeping():
-            return self.inner.forward(*inputs, **options)
-        kept = [copy.deepcopy(x) if isinstance(x, np.random.Generator) else x for x in inputs]
-        kept_options = {k: copy.deepcopy(x) if isinstance(x, np.random.Generator) else x for k, x in options.items()}
-        with inference_mode():
-            output, _ = self.inner.forward(*inputs, **options)
-        return output, keep(kept, kept_options)
+    def keys(self):
+        return self._present().keys()
 
-    def backward(self, d_output, cache):
-        inputs, options = cache
-        with training_cache():
-            _, inner_cache = self.inner.forward(*inputs, **options)
-        return self.inner.backward(d_output, inner_cache)
+    def values(self):
+        return self._present().values()
+
+    def items(self):
+        return self._present().items()
+
+    def get(self, name, default=None):
+        return self._present().get(name, default)
+
+    def __getitem__(self, key):
+        return self._present()[key] if isinstance(key, str) else self.to_tuple()[key]
+
+    def __contains__(self, name):
+        return name in self._present()
+
+    def __iter__(self):
+        return iter(self._present())
+
+    def __len__(self):
+        return len(self._present())
+
+    def __repr__(self):
+        parts = [f"{name}={_describe(value)}" for name, value in self.items()]
+        return f"{type(self).__name__}({', '.join(parts)})"
+
+
+def _describe(value) -> str:
+    if isinstance(value, tuple):
+        return f"({len(value)} x {_describe(value[0])})" if value else "()"
+    if getattr(value, "ndim", 0) > 0:
+        return f"array{tuple(value.shape)}"
+    return repr(value)
 
 
 def normal_(parameter: Parameter, generator: np.random.Generator, std: float) -> None:

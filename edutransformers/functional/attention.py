@@ -32,11 +32,6 @@ class AttentionCache(NamedTuple):
     scale: float
 
 
-def causal_visible(queries: int, keys: int, xp=np):
-    """(1, 1, T, S) booleans: query t sees keys 0 … t. With more keys than queries the queries are the last ones."""
-    return (xp.arange(keys)[None, :] <= xp.arange(keys - queries, keys)[:, None])[None, None]
-
-
 def attention(
     q, k, v, visible=None, bias=None, scale=None, drop_mask=None, drop_p=0.0, head_mask=None, return_weights=False
 ):

@@ -1,6 +1,5 @@
 """Layer normalization (Ba, Kiros, Hinton 2016)."""
 
-
 from ..backend import array_module
 from ..module import flatten_rows
 from .blocks import row_blocks
@@ -71,5 +70,3 @@ def layer_norm_inference(x, weight, bias, eps):
         n *= weight
         n += bias
     return y.reshape(x.shape)
-
-

@@ -2,6 +2,7 @@
 
 from .activation import Activation
 from .attention import MultiHeadAttention
+from .composition import AddNorm, Checkpoint, DropoutLinear, Residual, Sequential
 from .dropout import Dropout
 from .embedding import Embedding
 from .feed_forward import FeedForward
@@ -11,7 +12,10 @@ from .positions import LearnedPositions, RelativePositions, SinusoidalPositions,
 
 __all__ = [
     "Activation",
+    "AddNorm",
+    "Checkpoint",
     "Dropout",
+    "DropoutLinear",
     "Embedding",
     "FeedForward",
     "LayerNorm",
@@ -19,6 +23,8 @@ __all__ = [
     "Linear",
     "MultiHeadAttention",
     "RelativePositions",
+    "Residual",
+    "Sequential",
     "SinusoidalPositions",
     "sinusoids",
 ]

@@ -3,5 +3,15 @@
 from .binary_cross_entropy import BCEWithLogitsLoss
 from .cross_entropy import CrossEntropyLoss
 from .regression import L1Loss, MSELoss, SmoothL1Loss
+from .tasks import ClassificationLoss, NextTokenLoss, SpanLoss
 
-__all__ = ["BCEWithLogitsLoss", "CrossEntropyLoss", "L1Loss", "MSELoss", "SmoothL1Loss"]
+__all__ = [
+    "BCEWithLogitsLoss",
+    "ClassificationLoss",
+    "CrossEntropyLoss",
+    "L1Loss",
+    "MSELoss",
+    "NextTokenLoss",
+    "SmoothL1Loss",
+    "SpanLoss",
+]

@@ -125,7 +125,9 @@ def check_labels(leading_shape, labels, classes: int, ignore_index: int) -> None
     if labels.dtype.kind not in "iu":
         raise TypeError(f"labels must be whole numbers, got an array of {labels.dtype}")
     if tuple(labels.shape) != tuple(leading_shape):
-        raise ValueError(f"labels have shape {tuple(labels.shape)}, expected {tuple(leading_shape)}: one a row of logits")
+        raise ValueError(
+            f"labels have shape {tuple(labels.shape)}, expected {tuple(leading_shape)}: one a row of logits"
+        )
     if isinstance(labels, np.ndarray) and labels.size:
         wrong = labels[(labels != ignore_index) & ((labels < 0) | (labels >= classes))]
         if wrong.size:

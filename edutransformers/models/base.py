@@ -1,0 +1,188 @@
+"""PreTrainedModel: what all models have in common around their layers."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ..backend import array_module
+from ..layers import DropoutLinear, Linear
+from ..module import Module, initializing, keep, skip_initialization
+from .configuration import PretrainedConfig
+
+
+class PreTrainedModel(Module):
+    """A model with a config, weights that can be drawn, loaded and saved, and outputs by name.
+
+    A subclass creates its layers in `build(config)`; the constructor calls it, ties shared weights, and draws the
+    initial weights from `generator` (or a fresh one).
+
+        out, cache = model.forward(**batch)                   out is a ModelOutput
+        d_inputs = model.backward({"loss": 1.0}, cache)       by output name; returns gradients by input name
+    """
+
+    config_class: type[PretrainedConfig] = PretrainedConfig
+    base_model_prefix: str = ""
+    main_input_name: str = "input_ids"
+
+    def __init__(self, config: PretrainedConfig, *args, generator: np.random.Generator | None = None, **kwargs):
+        if not isinstance(config, PretrainedConfig):
+            raise TypeError(
+                f"{type(self).__name__}(config) expects a {self.config_class.__name__}, got {type(config).__name__}; "
+                f"to load a checkpoint use {type(self).__name__}.from_pretrained(name)"
+            )
+        self.config = config
+        with skip_initialization():
+            self.build(config, *args, **kwargs)
+        self.tie_weights()
+        self.generator = np.random.default_rng()  # draws dropout masks when forward is given no generator
+        if initializing():
+            self.init_weights(generator)
+
+    def build(self, config: PretrainedConfig) -> None:
+        """Create the layers."""
+        raise NotImplementedError(f"{type(self).__name__} has no build")
+
+    def init_weights(self, generator: np.random.Generator | None = None) -> None:
+        """Draw all weights anew: normal with the config's `initializer_range`; biases 0, norms 1."""
+        generator = np.random.default_rng() if generator is None else generator
+        std = getattr(self.config, "initializer_range", 0.02)
+        for module in self.modules():
+            module.initialize(generator, std)
+
+    # -- parts --------------------------------------------------------------------------------------------------------
+
+    @property
+    def base_model(self) -> Module:
+        """The model without its head."""
+        return getattr(self, self.base_model_prefix, self)
+
+    def get_input_embeddings(self) -> Module:
+        return self.base_model.get_input_embeddings()
+
+    def get_output_embeddings(self) -> Linear | None:
+        """The linear layer that turns hidden states into scores for the vocabulary, where the model has one."""
+        return None
+
+    def tie_weights(self) -> None:
+        """Let the output layer use the input embeddings' table: one Parameter in both places."""
+        output = self.get_output_embeddings()
+        if output is not None and self.config.tie_word_embeddings:
+            output.weight = self.get_input_embeddings().weight
+
+    def gradient_checkpointing_enable(self) -> None:
+        """Recompute each layer's activations in the backward pass instead of keeping them: less memory, more time."""
+        self._set_gradient_checkpointing(True)
+
+    def gradient_checkpointing_disable(self) -> None:
+        self._set_gradient_checkpointing(False)
+
+    def _set_gradient_checkpointing(self, on: bool) -> None:
+        stacks = [module for module in self.modules() if hasattr(module, "gradient_checkpointing")]
+        if not stacks:
+            raise ValueError(f"{type(self).__name__} does not support gradient checkpointing")
+        for stack in stacks:
+            stack.gradient_checkpointing = on
+
+    @property
+    def device(self) -> str:
+        data = next(self.parameters()).data
+        return "cpu" if array_module(data) is np else f"cuda:{data.device.id}"
+
+    # -- files: the doors to checkpoints/, which does the work ----------------------------------------------------------
+
+    @classmethod
+    def from_pretrained(cls, name, *model_args, **kwargs):
+        """Load config and weights from a folder, the hub or its cache, an installed package, or a shipped checkpoint.
+
+        Returns the model in evaluation mode. See docs/checkpoints for names and options (`dtype`, `revision`,
+        `ignore_mismatched_sizes`, `output_loading_info`, fields of the config, …).
+        """
+        from ..checkpoints.load import load_model
+
+        return load_model(cls, name, *model_args, **kwargs)
+
+    def save_pretrained(self, folder, **kwargs) -> None:
+        """Write config.json and model.safetensors, so that this package and the original can load them."""
+        from ..checkpoints.load import save_model
+
+        save_model(self, folder, **kwargs)
+
+
+class TaskCache(NamedTuple):
+    base: tuple
+    head: tuple
+    loss: tuple | None
+
+
+class TaskModel(PreTrainedModel):
+    """A model with one head on one of its states, and one loss on the head's logits: what most tasks are.
+
+        states = base model(inputs),   logits = head(states[feature]),   loss = loss(logits, labels) if labels are given
+
+    A subclass builds the base model, `head` and `loss`, and names the state that the head reads.
+    """
+
+    feature: str = "last_hidden_state"
+    output_class: type
+
+    def forward(self, *inputs, labels=None, generator=None, **options):
+        generator = self.generator if generator is None else generator
+        states, base_cache = self.base_model.forward(*inputs, generator=generator, **options)
+        logits, head_cache = self.head.forward(states[self.feature], **self.head_options(generator))
+        loss, loss_cache = None, None
+        if labels is not None:
+            loss, loss_cache = self.loss.forward(logits, labels)
+        more = {name: states[name] for name in ("hidden_states", "attentions", "cross_attentions") if name in states}
+        return self.output_class(loss=loss, logits=logits, **more), keep(TaskCache, base_cache, head_cache, loss_cache)
+
+    def backward(self, d_output, cache):
+        check_output_names(d_output, ("loss", "logits", "hidden_states", "attentions", "cross_attentions"), self)
+        dlogits = self.gradient_of_logits(d_output, cache.loss)
+        d_states = {name: d for name, d in d_output.items() if name not in ("loss", "logits")}
+        if dlogits is not None:
+            d_states[self.feature] = self.head.backward(dlogits, cache.head)
+        return self.base_model.backward(d_states, cache.base)
+
+    def gradient_of_logits(self, d_output, loss_cache):
+        """What the loss and a gradient given for the logits themselves add up to."""
+        dlogits = d_output.get("logits")
+        if d_output.get("loss") is not None:
+            if loss_cache is None:
+                raise ValueError(_NO_LABELS)
+            dlogits = add_gradients(dlogits, self.loss.backward(d_output["loss"], loss_cache))
+        return dlogits
+
+    def head_options(self, generator) -> dict:
+        return {"generator": generator} if isinstance(self.head, DropoutLinear) else {}
+
+
+_NO_LABELS = "backward was given a gradient for the loss, but forward was given no labels, so there is no loss"
+
+
+def loss_cache_of(model, cache, field: str = "loss"):
+    loss_cache = getattr(cache, field)
+    if loss_cache is None:
+        raise ValueError(_NO_LABELS)
+    return loss_cache
+
+
+def add_gradients(*gradients):
+    """The sum of those gradients that are not None, or None: what a value gets that was used in several places."""
+    present = [gradient for gradient in gradients if gradient is not None]
+    if not present:
+        return None
+    total = present[0]
+    for gradient in present[1:]:
+        total = total + gradient
+    return total
+
+
+def check_output_names(d_output: dict, allowed: tuple[str, ...], model: Module) -> None:
+    """A gradient under a name that the model has no output for would be lost in silence."""
+    wrong = [name for name in d_output if name not in allowed]
+    if wrong:
+        raise KeyError(
+            f"{type(model).__name__}.backward got a gradient for {wrong[0]!r}: expected some of {', '.join(allowed)}"
+        )

@@ -1,0 +1,662 @@
+"""BERT (Devlin et al. 2018, "Pre-training of Deep Bidirectional Transformers for Language Understanding").
+
+    token ids -> embeddings (words + positions + segments) -> L layers of (self-attention, feed-forward) -> a head
+
+Every token sees every other. Shapes: B batch, T tokens, D model width, H heads, S keys, V vocabulary, L layers.
+The blocks come first, then BertModel, then one small class a task. Each backward stands below its forward.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ..backend import array_module
+from ..functional.masks import causal_visible, padding_visible
+from ..layers import (
+    Activation,
+    AddNorm,
+    Checkpoint,
+    Dropout,
+    DropoutLinear,
+    Embedding,
+    FeedForward,
+    LayerNorm,
+    LearnedPositions,
+    Linear,
+    MultiHeadAttention,
+    RelativePositions,
+)
+from ..losses import ClassificationLoss, CrossEntropyLoss, NextTokenLoss, SpanLoss
+from ..module import Module, ModuleList, Parameter, keep
+from .base import (
+    PreTrainedModel,
+    PretrainedConfig,
+    TaskCache,
+    TaskModel,
+    add_gradients,
+    check_output_names,
+    loss_cache_of,
+)
+from .outputs import (
+    BaseModelOutputWithPooling,
+    BertForPreTrainingOutput,
+    CausalLMOutput,
+    MaskedLMOutput,
+    MultipleChoiceModelOutput,
+    NextSentencePredictorOutput,
+    QuestionAnsweringModelOutput,
+    SequenceClassifierOutput,
+    TokenClassifierOutput,
+)
+from .text_inputs import check_text_inputs, default_ids, head_mask_by_layer
+
+
+class BertConfig(PretrainedConfig):
+    """BERT's hyperparameters; the defaults are bert-base-uncased's."""
+
+    model_type = "bert"
+
+    def __init__(
+        self,
+        vocab_size=30522,
+        hidden_size=768,
+        num_hidden_layers=12,
+        num_attention_heads=12,
+        intermediate_size=3072,
+        hidden_act="gelu",
+        hidden_dropout_prob=0.1,
+        attention_probs_dropout_prob=0.1,
+        max_position_embeddings=512,
+        type_vocab_size=2,
+        initializer_range=0.02,
+        layer_norm_eps=1e-12,
+        pad_token_id=0,
+        position_embedding_type="absolute",
+        use_cache=True,
+        classifier_dropout=None,
+        **kwargs,
+    ):
+        super().__init__(pad_token_id=pad_token_id, **kwargs)
+        self.vocab_size = vocab_size
+        self.hidden_size = hidden_size
+        self.num_hidden_layers = num_hidden_layers
+        self.num_attention_heads = num_attention_heads
+        self.intermediate_size = intermediate_size
+        self.hidden_act = hidden_act
+        self.hidden_dropout_prob = hidden_dropout_prob
+        self.attention_probs_dropout_prob = attention_probs_dropout_prob
+        self.max_position_embeddings = max_position_embeddings
+        self.type_vocab_size = type_vocab_size
+        self.initializer_range = initializer_range
+        self.layer_norm_eps = layer_norm_eps
+        self.position_embedding_type = position_embedding_type
+        self.use_cache = use_cache
+        self.classifier_dropout = classifier_dropout
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Blocks
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+class EmbeddingsCache(NamedTuple):
+    words: tuple | None
+    segments: tuple
+    positions: tuple | None
+    norm: tuple
+    dropout: tuple
+    batch: int
+
+
+class BertEmbeddings(Module):
+    """x = dropout(LayerNorm(word[ids] + segment[types] + position[t]))   ids (B, T) -> x (B, T, D)"""
+
+    checkpoint_names = {"norm": "LayerNorm"}
+
+    def __init__(self, config: BertConfig):
+        width = config.hidden_size
+        self.word_embeddings = Embedding(config.vocab_size, width, padding_idx=config.pad_token_id)
+        # With relative positions the table stays unused, but checkpoints hold it.
+        self.position_embeddings = LearnedPositions(config.max_position_embeddings, width)
+        self.token_type_embeddings = Embedding(config.type_vocab_size, width)
+        self.norm = LayerNorm(width, config.layer_norm_eps)
+        self.dropout = Dropout(config.hidden_dropout_prob)
+        self.absolute = config.position_embedding_type == "absolute"
+
+    def forward(self, input_ids, token_type_ids, position_ids, inputs_embeds=None, generator=None):
+        words_cache = positions_cache = None
+        if inputs_embeds is None:
+            inputs_embeds, words_cache = self.word_embeddings.forward(input_ids)
+        segments, segments_cache = self.token_type_embeddings.forward(token_type_ids)
+        x = segments + inputs_embeds
+        if self.absolute:
+            positions, positions_cache = self.position_embeddings.forward(position_ids)  # (1 or B, T, D)
+            x += positions
+        x, norm_cache = self.norm.forward(x)
+        x, dropout_cache = self.dropout.forward(x, generator)
+        batch_of_positions = position_ids.shape[0]
+        return x, keep(
+            EmbeddingsCache, words_cache, segments_cache, positions_cache, norm_cache, dropout_cache, batch_of_positions
+        )
+
+    def backward(self, dx, cache):
+        """dx (B, T, D) -> the gradient of the word vectors, (B, T, D): every summand's gradient is the sum's."""
+        dx = self.dropout.backward(dx, cache.dropout)
+        dx = self.norm.backward(dx, cache.norm)
+        if cache.positions is not None:
+            shared = cache.batch == 1  # one row of positions served the whole batch
+            self.position_embeddings.backward(dx.sum(axis=0, keepdims=True) if shared else dx, cache.positions)
+        self.token_type_embeddings.backward(dx, cache.segments)
+        if cache.words is not None:
+            self.word_embeddings.backward(dx, cache.words)
+        return dx
+
+
+class LayerCache(NamedTuple):
+    attention: tuple
+    attention_norm: tuple
+    cross_attention: tuple | None
+    cross_attention_norm: tuple | None
+    feed_forward: tuple
+    output_norm: tuple
+
+
+class BertLayer(Module):
+    """a = LayerNorm(x + attention(x)),   y = LayerNorm(a + feed_forward(a))   x (B, T, D) -> y (B, T, D)
+
+    As a decoder (`add_cross_attention`) a second attention, over an encoder's states (B, S, D), stands in between.
+    """
+
+    checkpoint_names = {
+        "attention.query": "attention.self.query",
+        "attention.key": "attention.self.key",
+        "attention.value": "attention.self.value",
+        "attention.relative.weight": "attention.self.distance_embedding.weight",
+        "attention.output": "attention.output.dense",
+        "attention_norm.norm": "attention.output.LayerNorm",
+        "cross_attention.query": "crossattention.self.query",
+        "cross_attention.key": "crossattention.self.key",
+        "cross_attention.value": "crossattention.self.value",
+        "cross_attention.output": "crossattention.output.dense",
+        "cross_attention_norm.norm": "crossattention.output.LayerNorm",
+        "feed_forward.up": "intermediate.dense",
+        "feed_forward.down": "output.dense",
+        "output_norm.norm": "output.LayerNorm",
+    }
+
+    def __init__(self, config: BertConfig):
+        width, heads, eps = config.hidden_size, config.num_attention_heads, config.layer_norm_eps
+        relative = None
+        if config.position_embedding_type != "absolute":
+            kind, positions = config.position_embedding_type, config.max_position_embeddings
+            relative = RelativePositions(positions, width // heads, kind)
+        dropout, attention_dropout = config.hidden_dropout_prob, config.attention_probs_dropout_prob
+        self.attention = MultiHeadAttention(width, heads, attention_dropout, relative)
+        self.attention_norm = AddNorm(width, eps, dropout)
+        self.has_cross_attention = config.is_decoder and config.add_cross_attention
+        if self.has_cross_attention:
+            self.cross_attention = MultiHeadAttention(width, heads, attention_dropout)
+            self.cross_attention_norm = AddNorm(width, eps, dropout)
+        self.feed_forward = FeedForward(
+            width, config.intermediate_size, config.hidden_act, chunk_size=config.chunk_size_feed_forward
+        )
+        self.output_norm = AddNorm(width, eps, dropout)
+
+    def forward(
+        self, x, visible=None, head_mask=None, source=None, source_visible=None, generator=None, return_weights=False
+    ):
+        (a, weights), attention_cache = self.attention.forward(
+            x, visible=visible, head_mask=head_mask, generator=generator, return_weights=return_weights
+        )
+        a, attention_norm_cache = self.attention_norm.forward(a, x, generator)
+        cross_weights = cross_cache = cross_norm_cache = None
+        if source is not None:
+            (c, cross_weights), cross_cache = self.cross_attention.forward(
+                a, source, source_visible, head_mask, generator=generator, return_weights=return_weights
+            )
+            a, cross_norm_cache = self.cross_attention_norm.forward(c, a, generator)
+        f, feed_forward_cache = self.feed_forward.forward(a)
+        y, output_norm_cache = self.output_norm.forward(f, a, generator)
+        return (y, weights, cross_weights), keep(
+            LayerCache,
+            attention_cache,
+            attention_norm_cache,
+            cross_cache,
+            cross_norm_cache,
+            feed_forward_cache,
+            output_norm_cache,
+        )
+
+    def backward(self, d_output, cache):
+        """(dy, dweights, dcross_weights) -> dx, dsource (None without cross-attention)"""
+        dy, dweights, dcross_weights = d_output
+        df, da = self.output_norm.backward(dy, cache.output_norm)
+        da = da + self.feed_forward.backward(df, cache.feed_forward)
+        dsource = None
+        if cache.cross_attention is not None:
+            dc, da = self.cross_attention_norm.backward(da, cache.cross_attention_norm)
+            da_of_cross, dsource = self.cross_attention.backward(dc, cache.cross_attention, dcross_weights)
+            da = da + da_of_cross
+        da, dx = self.attention_norm.backward(da, cache.attention_norm)
+        dx = dx + self.attention.backward(da, cache.attention, dweights)
+        return dx, dsource
+
+
+class BertEncoder(Module):
+    """L layers one after the other."""
+
+    def __init__(self, config: BertConfig):
+        self.layer = ModuleList(BertLayer(config) for _ in range(config.num_hidden_layers))
+        self.gradient_checkpointing = False
+
+    def forward(self, x, visible, head_mask, source, source_visible, generator, return_weights):
+        """-> ((all L + 1 hidden states, all weights, all cross weights), caches)"""
+        hidden_states, all_weights, all_cross_weights, caches = [x], [], [], []
+        for index, layer in enumerate(self.steps()):
+            mask = None if head_mask is None else head_mask[index]
+            (x, weights, cross_weights), cache = layer.forward(
+                x, visible, mask, source, source_visible, generator, return_weights
+            )
+            hidden_states.append(x)
+            all_weights.append(weights)
+            all_cross_weights.append(cross_weights)
+            caches.append(cache)
+        return (hidden_states, all_weights, all_cross_weights), keep(*caches)
+
+    def backward(self, d_output, cache):
+        """(d_hidden_states, d_weights, d_cross_weights), lists with None for what the loss did not use -> dx, dsource"""
+        d_hidden_states, d_weights, d_cross_weights = d_output
+        dx, dsource = d_hidden_states[-1], None
+        for index in reversed(range(len(cache))):
+            if dx is not None:
+                dlayer = (dx, d_weights[index], d_cross_weights[index])
+                dx, dsource_of_layer = self.steps()[index].backward(dlayer, cache[index])
+                dsource = add_gradients(dsource, dsource_of_layer)
+            dx = add_gradients(dx, d_hidden_states[index])
+        return dx, dsource
+
+    def steps(self):
+        return [Checkpoint(layer) if self.gradient_checkpointing else layer for layer in self.layer]
+
+
+class PoolerCache(NamedTuple):
+    shape: tuple
+    dense: tuple
+    activation: tuple
+
+
+class BertPooler(Module):
+    """p = tanh(W x[0] + b): the first token's ([CLS]) last state, transformed.   x (B, T, D) -> p (B, D)"""
+
+    def __init__(self, config: BertConfig):
+        self.dense = Linear(config.hidden_size, config.hidden_size)
+        self.activation = Activation("tanh")
+
+    def forward(self, x):
+        p, dense_cache = self.dense.forward(x[:, 0])
+        p, activation_cache = self.activation.forward(p)
+        return p, keep(PoolerCache, x.shape, dense_cache, activation_cache)
+
+    def backward(self, dp, cache):
+        dp = self.activation.backward(dp, cache.activation)
+        dx = array_module(dp).zeros(cache.shape, dtype=dp.dtype)
+        dx[:, 0] = self.dense.backward(dp, cache.dense)  # the other tokens did not take part
+        return dx
+
+
+class PredictionHeadCache(NamedTuple):
+    dense: tuple
+    activation: tuple
+    norm: tuple
+    decoder: tuple
+
+
+class BertPredictionHead(Module):
+    """Scores for every word of the vocabulary: logits = LayerNorm(f(W x + b)) Eᵀ + c   (B, T, D) -> (B, T, V)
+
+    E is the table of word embeddings itself (tied), c its own bias.
+    """
+
+    checkpoint_names = {"dense": "transform.dense", "norm": "transform.LayerNorm"}
+
+    def __init__(self, config: BertConfig):
+        self.bias = Parameter(np.zeros(config.vocab_size, dtype=np.float32))
+        self.dense = Linear(config.hidden_size, config.hidden_size)
+        self.activation = Activation(config.hidden_act)
+        self.norm = LayerNorm(config.hidden_size, config.layer_norm_eps)
+        self.decoder = Linear(config.hidden_size, config.vocab_size)
+        self.decoder.bias = self.bias  # one bias under two names in checkpoints
+
+    def forward(self, x):
+        x, dense_cache = self.dense.forward(x)
+        x, activation_cache = self.activation.forward(x)
+        x, norm_cache = self.norm.forward(x)
+        logits, decoder_cache = self.decoder.forward(x)
+        return logits, keep(PredictionHeadCache, dense_cache, activation_cache, norm_cache, decoder_cache)
+
+    def backward(self, dlogits, cache):
+        dx = self.decoder.backward(dlogits, cache.decoder)
+        dx = self.norm.backward(dx, cache.norm)
+        dx = self.activation.backward(dx, cache.activation)
+        return self.dense.backward(dx, cache.dense)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The model without a head
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+class BertPreTrainedModel(PreTrainedModel):
+    """Name and config of all BERT models."""
+
+    config_class = BertConfig
+    base_model_prefix = "bert"
+    _keys_to_ignore_on_load_unexpected = [r"embeddings\.position_ids$"]
+
+
+class ModelCache(NamedTuple):
+    embeddings: tuple
+    encoder: tuple
+    pooler: tuple | None
+
+
+class BertModel(BertPreTrainedModel):
+    """Token ids in, hidden states out; with `pooler_output`, a vector for the whole text."""
+
+    def build(self, config: BertConfig, add_pooling_layer: bool = True):
+        self.embeddings = BertEmbeddings(config)
+        self.encoder = BertEncoder(config)
+        self.pooler = BertPooler(config) if add_pooling_layer else None
+
+    def get_input_embeddings(self):
+        return self.embeddings.word_embeddings
+
+    def forward(
+        self,
+        input_ids=None,
+        attention_mask=None,
+        token_type_ids=None,
+        position_ids=None,
+        head_mask=None,
+        inputs_embeds=None,
+        encoder_hidden_states=None,
+        encoder_attention_mask=None,
+        output_attentions=None,
+        output_hidden_states=None,
+        generator=None,
+    ):
+        """-> (BaseModelOutputWithPooling, cache)
+
+        input_ids (B, T), or inputs_embeds (B, T, D) instead; attention_mask (B, T) or (B, T, T), 1 = look, 0 = hide;
+        token_type_ids (B, T) segments; position_ids (B or 1, T); head_mask (H,) or (L, H) factors;
+        encoder_hidden_states (B, S, D) with encoder_attention_mask (B, S) for a decoder with cross-attention;
+        generator for dropout in training mode (default: the model's own).
+        """
+        config = self.config
+        output_attentions = config.output_attentions if output_attentions is None else output_attentions
+        output_hidden_states = config.output_hidden_states if output_hidden_states is None else output_hidden_states
+        generator = self.generator if generator is None else generator
+        if encoder_hidden_states is not None and not (config.is_decoder and config.add_cross_attention):
+            raise ValueError(
+                "encoder_hidden_states were passed, but this model has no cross-attention: "
+                "build it with BertConfig(is_decoder=True, add_cross_attention=True)"
+            )
+        B, T = check_text_inputs(config, input_ids, inputs_embeds)
+        table = self.get_input_embeddings().weight.data
+        token_type_ids, position_ids = default_ids(B, T, token_type_ids, position_ids)
+
+        x, embeddings_cache = self.embeddings.forward(input_ids, token_type_ids, position_ids, inputs_embeds, generator)
+        visible = None if attention_mask is None else padding_visible(attention_mask, B, T, T, table)
+        if config.is_decoder:
+            causal = causal_visible(T, T, array_module(table))
+            visible = causal if visible is None else visible & causal
+        source_visible = None
+        if encoder_attention_mask is not None:
+            source_visible = padding_visible(encoder_attention_mask, B, T, encoder_hidden_states.shape[1], table)
+        (hidden_states, weights, cross_weights), encoder_cache = self.encoder.forward(
+            x,
+            visible,
+            head_mask_by_layer(config, head_mask, table),
+            encoder_hidden_states,
+            source_visible,
+            generator,
+            output_attentions,
+        )
+        pooled, pooler_cache = None, None
+        if self.pooler is not None:
+            pooled, pooler_cache = self.pooler.forward(hidden_states[-1])
+        output = BaseModelOutputWithPooling(
+            last_hidden_state=hidden_states[-1],
+            pooler_output=pooled,
+            hidden_states=tuple(hidden_states) if output_hidden_states else None,
+            attentions=tuple(weights) if output_attentions else None,
+            cross_attentions=(
+                tuple(cross_weights) if output_attentions and encoder_hidden_states is not None else None
+            ),
+        )
+        return output, keep(ModelCache, embeddings_cache, encoder_cache, pooler_cache)
+
+    def backward(self, d_output, cache):
+        """Gradients by output name -> gradients by input name: "inputs_embeds", and "encoder_hidden_states" if given.
+
+        "hidden_states", "attentions" and "cross_attentions" take a list with None for what the loss did not use.
+        """
+        names = ("last_hidden_state", "pooler_output", "hidden_states", "attentions", "cross_attentions")
+        check_output_names(d_output, names, self)
+        layers = self.config.num_hidden_layers
+        d_hidden_states = list(d_output.get("hidden_states") or [None] * (layers + 1))
+        d_last = d_output.get("last_hidden_state")
+        if d_output.get("pooler_output") is not None:
+            d_last = add_gradients(d_last, self.pooler.backward(d_output["pooler_output"], cache.pooler))
+        d_hidden_states[-1] = add_gradients(d_hidden_states[-1], d_last)
+        d_weights = d_output.get("attentions") or [None] * layers
+        d_cross_weights = d_output.get("cross_attentions") or [None] * layers
+
+        dx, dsource = self.encoder.backward((d_hidden_states, d_weights, d_cross_weights), cache.encoder)
+        d_inputs = {"inputs_embeds": self.embeddings.backward(dx, cache.embeddings)}
+        if dsource is not None:
+            d_inputs["encoder_hidden_states"] = dsource
+        return d_inputs
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# One class a task
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+class BertForMaskedLM(TaskModel, BertPreTrainedModel):
+    """Which word stands behind each [MASK]? labels (B, T): the word's id where it counts, −100 elsewhere."""
+
+    checkpoint_names = {"head": "cls.predictions"}
+    output_class = MaskedLMOutput
+
+    def build(self, config):
+        self.bert = BertModel(config, add_pooling_layer=False)
+        self.head = BertPredictionHead(config)
+        self.loss = CrossEntropyLoss()
+
+    def get_output_embeddings(self):
+        return self.head.decoder
+
+
+class BertLMHeadModel(TaskModel, BertPreTrainedModel):
+    """Which word comes next? With `is_decoder=True` each token sees only itself and those before it."""
+
+    checkpoint_names = {"head": "cls.predictions"}
+    output_class = CausalLMOutput
+
+    def build(self, config):
+        self.bert = BertModel(config, add_pooling_layer=False)
+        self.head = BertPredictionHead(config)
+        self.loss = NextTokenLoss()
+
+    def get_output_embeddings(self):
+        return self.head.decoder
+
+
+class BertForNextSentencePrediction(TaskModel, BertPreTrainedModel):
+    """Does sentence B follow sentence A? labels (B,): 0 yes, 1 no."""
+
+    checkpoint_names = {"head": "cls.seq_relationship"}
+    output_class = NextSentencePredictorOutput
+    feature = "pooler_output"
+
+    def build(self, config):
+        self.bert = BertModel(config)
+        self.head = Linear(config.hidden_size, 2)
+        self.loss = CrossEntropyLoss()
+
+
+class BertForSequenceClassification(TaskModel, BertPreTrainedModel):
+    """A class (or several, or a number) for a whole text; `config.problem_type` or the labels decide which loss."""
+
+    checkpoint_names = {"head.linear": "classifier"}
+    output_class = SequenceClassifierOutput
+    feature = "pooler_output"
+
+    def build(self, config):
+        self.bert = BertModel(config)
+        self.head = DropoutLinear(config.hidden_size, config.num_labels, classifier_dropout(config))
+        self.loss = ClassificationLoss(config)
+
+
+class BertForTokenClassification(TaskModel, BertPreTrainedModel):
+    """A class for each token. labels (B, T), −100 where it does not count."""
+
+    checkpoint_names = {"head.linear": "classifier"}
+    output_class = TokenClassifierOutput
+
+    def build(self, config):
+        self.bert = BertModel(config, add_pooling_layer=False)
+        self.head = DropoutLinear(config.hidden_size, config.num_labels, classifier_dropout(config))
+        self.loss = CrossEntropyLoss()
+
+
+def classifier_dropout(config) -> float:
+    return config.hidden_dropout_prob if config.classifier_dropout is None else config.classifier_dropout
+
+
+class BertForMultipleChoice(TaskModel, BertPreTrainedModel):
+    """Which of C continuations fits? Ids and masks (B, C, T), labels (B,) -> logits (B, C)
+
+    Every choice is a text of its own: (B, C, T) becomes (B·C, T), each gets one score, and the scores become (B, C).
+    """
+
+    checkpoint_names = {"head.linear": "classifier"}
+    output_class = MultipleChoiceModelOutput
+    feature = "pooler_output"
+
+    def build(self, config):
+        self.bert = BertModel(config)
+        self.head = DropoutLinear(config.hidden_size, 1, classifier_dropout(config))
+        self.loss = CrossEntropyLoss()
+
+    def forward(self, input_ids=None, attention_mask=None, token_type_ids=None, labels=None, **options):
+        ids = {"input_ids": input_ids, "attention_mask": attention_mask, "token_type_ids": token_type_ids}
+        ids |= {name: options.pop(name, None) for name in ("position_ids", "inputs_embeds")}
+        given = input_ids if input_ids is not None else ids["inputs_embeds"]
+        if given is None or given.ndim != (3 if input_ids is not None else 4):
+            raise ValueError("input_ids must have the shape (batch, choices, tokens)")
+        B, C = given.shape[:2]
+        texts = {name: None if x is None else x.reshape(B * C, *x.shape[2:]) for name, x in ids.items()}
+        output, cache = super().forward(**texts, **options)
+        output.logits = output.logits.reshape(B, C)
+        loss_cache = None
+        if labels is not None:
+            output.loss, loss_cache = self.loss.forward(output.logits, labels)
+        return output, keep(cache, loss_cache)
+
+    def backward(self, d_output, cache):
+        task_cache, loss_cache = cache
+        dlogits = self.gradient_of_logits(d_output, loss_cache)
+        d_states = {name: d_output[name] for name in ("hidden_states", "attentions") if name in d_output}
+        dlogits_of_texts = None if dlogits is None else dlogits.reshape(-1, 1)
+        return super().backward({"logits": dlogits_of_texts, **d_states}, task_cache)
+
+
+class BertForQuestionAnswering(BertPreTrainedModel):
+    """Where in the text is the answer? A score for each token to be its first, and to be its last."""
+
+    checkpoint_names = {"head": "qa_outputs"}
+
+    def build(self, config):
+        self.bert = BertModel(config, add_pooling_layer=False)
+        self.head = Linear(config.hidden_size, 2)
+        self.loss = SpanLoss()
+
+    def forward(self, *inputs, start_positions=None, end_positions=None, generator=None, **options):
+        generator = self.generator if generator is None else generator
+        states, bert_cache = self.bert.forward(*inputs, generator=generator, **options)
+        logits, head_cache = self.head.forward(states.last_hidden_state)
+        start_logits, end_logits = logits[..., 0], logits[..., 1]
+        loss, loss_cache = None, None
+        if start_positions is not None and end_positions is not None:
+            loss, loss_cache = self.loss.forward(start_logits, end_logits, start_positions, end_positions)
+        output = QuestionAnsweringModelOutput(loss, start_logits, end_logits, states.hidden_states, states.attentions)
+        return output, keep(TaskCache, bert_cache, head_cache, loss_cache)
+
+    def backward(self, d_output, cache):
+        check_output_names(d_output, ("loss", "start_logits", "end_logits", "hidden_states", "attentions"), self)
+        dstart, dend = d_output.get("start_logits"), d_output.get("end_logits")
+        if d_output.get("loss") is not None:
+            dstart_of_loss, dend_of_loss = self.loss.backward(d_output["loss"], loss_cache_of(self, cache))
+            dstart, dend = add_gradients(dstart, dstart_of_loss), add_gradients(dend, dend_of_loss)
+        d_states = {name: d_output[name] for name in ("hidden_states", "attentions") if name in d_output}
+        if dstart is not None or dend is not None:
+            xp = array_module(dend if dstart is None else dstart)
+            dstart = xp.zeros_like(dend) if dstart is None else dstart
+            dend = xp.zeros_like(dstart) if dend is None else dend
+            d_states["last_hidden_state"] = self.head.backward(xp.stack([dstart, dend], axis=-1), cache.head)
+        return self.bert.backward(d_states, cache.base)
+
+
+class PreTrainingCache(NamedTuple):
+    bert: tuple
+    predictions: tuple
+    seq_relationship: tuple
+    losses: tuple | None
+
+
+class BertForPreTraining(BertPreTrainedModel):
+    """Both of BERT's pre-training tasks at once: masked words (labels) and next sentence (next_sentence_label)."""
+
+    checkpoint_names = {"predictions": "cls.predictions", "seq_relationship": "cls.seq_relationship"}
+
+    def build(self, config):
+        self.bert = BertModel(config)
+        self.predictions = BertPredictionHead(config)
+        self.seq_relationship = Linear(config.hidden_size, 2)
+        self.loss = CrossEntropyLoss()
+
+    def get_output_embeddings(self):
+        return self.predictions.decoder
+
+    def forward(self, *inputs, labels=None, next_sentence_label=None, generator=None, **options):
+        generator = self.generator if generator is None else generator
+        states, bert_cache = self.bert.forward(*inputs, generator=generator, **options)
+        words, words_cache = self.predictions.forward(states.last_hidden_state)
+        order, order_cache = self.seq_relationship.forward(states.pooler_output)
+        loss, loss_caches = None, None
+        if labels is not None and next_sentence_label is not None:
+            words_loss, words_loss_cache = self.loss.forward(words, labels)
+            order_loss, order_loss_cache = self.loss.forward(order, next_sentence_label.reshape(-1))
+            loss, loss_caches = words_loss + order_loss, (words_loss_cache, order_loss_cache)
+        output = BertForPreTrainingOutput(loss, words, order, states.hidden_states, states.attentions)
+        return output, keep(PreTrainingCache, bert_cache, words_cache, order_cache, loss_caches)
+
+    def backward(self, d_output, cache):
+        names = ("loss", "prediction_logits", "seq_relationship_logits", "hidden_states", "attentions")
+        check_output_names(d_output, names, self)
+        dwords, dorder = d_output.get("prediction_logits"), d_output.get("seq_relationship_logits")
+        if d_output.get("loss") is not None:
+            words_loss_cache, order_loss_cache = loss_cache_of(self, cache, "losses")
+            dwords = add_gradients(dwords, self.loss.backward(d_output["loss"], words_loss_cache))
+            dorder = add_gradients(dorder, self.loss.backward(d_output["loss"], order_loss_cache))
+        d_states = {name: d_output[name] for name in ("hidden_states", "attentions") if name in d_output}
+        if dorder is not None:
+            d_states["pooler_output"] = self.seq_relationship.backward(dorder, cache.seq_relationship)
+        if dwords is not None:
+            d_states["last_hidden_state"] = self.predictions.backward(dwords, cache.predictions)
+        return self.bert.backward(d_states, cache.bert)

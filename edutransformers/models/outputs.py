@@ -1,0 +1,92 @@
+"""What models return: the original's output classes, one a kind of head. Every field may be None (not asked for)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..backend import Array
+from ..module import ModelOutput
+
+
+@dataclass(repr=False)
+class BaseModelOutput(ModelOutput):
+    last_hidden_state: Array | None = None  # (B, T, D)
+    hidden_states: tuple[Array, ...] | None = None  # embeddings and every layer's output
+    attentions: tuple[Array, ...] | None = None  # every layer's weights (B, H, T, S)
+    cross_attentions: tuple[Array, ...] | None = None
+
+
+@dataclass(repr=False)
+class BaseModelOutputWithPooling(ModelOutput):
+    last_hidden_state: Array | None = None  # (B, T, D)
+    pooler_output: Array | None = None  # (B, D)
+    hidden_states: tuple[Array, ...] | None = None
+    attentions: tuple[Array, ...] | None = None
+    cross_attentions: tuple[Array, ...] | None = None
+
+
+@dataclass(repr=False)
+class MaskedLMOutput(ModelOutput):
+    loss: Array | None = None
+    logits: Array | None = None  # (B, T, V)
+    hidden_states: tuple[Array, ...] | None = None
+    attentions: tuple[Array, ...] | None = None
+
+
+@dataclass(repr=False)
+class CausalLMOutput(ModelOutput):
+    loss: Array | None = None
+    logits: Array | None = None  # (B, T, V)
+    hidden_states: tuple[Array, ...] | None = None
+    attentions: tuple[Array, ...] | None = None
+    cross_attentions: tuple[Array, ...] | None = None
+
+
+@dataclass(repr=False)
+class NextSentencePredictorOutput(ModelOutput):
+    loss: Array | None = None
+    logits: Array | None = None  # (B, 2)
+    hidden_states: tuple[Array, ...] | None = None
+    attentions: tuple[Array, ...] | None = None
+
+
+@dataclass(repr=False)
+class SequenceClassifierOutput(ModelOutput):
+    loss: Array | None = None
+    logits: Array | None = None  # (B, labels)
+    hidden_states: tuple[Array, ...] | None = None
+    attentions: tuple[Array, ...] | None = None
+
+
+@dataclass(repr=False)
+class MultipleChoiceModelOutput(ModelOutput):
+    loss: Array | None = None
+    logits: Array | None = None  # (B, choices)
+    hidden_states: tuple[Array, ...] | None = None
+    attentions: tuple[Array, ...] | None = None
+
+
+@dataclass(repr=False)
+class TokenClassifierOutput(ModelOutput):
+    loss: Array | None = None
+    logits: Array | None = None  # (B, T, labels)
+    hidden_states: tuple[Array, ...] | None = None
+    attentions: tuple[Array, ...] | None = None
+
+
+@dataclass(repr=False)
+class QuestionAnsweringModelOutput(ModelOutput):
+    loss: Array | None = None
+    start_logits: Array | None = None  # (B, T)
+    end_logits: Array | None = None  # (B, T)
+    hidden_states: tuple[Array, ...] | None = None
+    attentions: tuple[Array, ...] | None = None
+
+
+@dataclass(repr=False)
+class BertForPreTrainingOutput(ModelOutput):
+    loss: Array | None = None
+    prediction_logits: Array | None = None  # (B, T, V)
+    seq_relationship_logits: Array | None = None  # (B, 2)
+    hidden_states: tuple[Array, ...] | None = None
+    attentions: tuple[Array, ...] | None = None
