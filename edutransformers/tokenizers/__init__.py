@@ -1,0 +1,35 @@
+"""Tokenizers: from text to ids and back. Names are imported when they are first used."""
+
+import importlib
+
+_HOMES = {
+    "AddedToken": "added_tokens",
+    "BatchEncoding": "batch_encoding",
+    "BertNormalizer": "normalizers",
+    "BertPreTokenizer": "pre_tokenizers",
+    "BertTokenizer": "bert",
+    "BertTokenizerFast": "bert",
+    "CharSpan": "batch_encoding",
+    "Encoding": "encoding",
+    "Engine": "engine",
+    "PaddingStrategy": "strategies",
+    "PreTrainedTokenizer": "base",
+    "TokenSpan": "batch_encoding",
+    "TruncationStrategy": "strategies",
+    "WordPiece": "wordpiece",
+    "train_wordpiece": "training",
+}
+
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str):
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return sorted([*globals(), *_HOMES])

@@ -1,0 +1,436 @@
+"""`PreTrainedTokenizer`: calling a tokenizer, and everything that all of them have in common.
+
+The class of a model (`BertTokenizer`) says which stages its engine has and which files it reads; the rest is here:
+arguments and defaults of a call, ids and tokens back and forth, decoding, special tokens by name. Reading and writing
+folders is in `saving.py`, training a new vocabulary in `training.py`.
+"""
+
+import logging
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from edutransformers.tokenizers import saving
+from edutransformers.tokenizers.added_tokens import AddedToken
+from edutransformers.tokenizers.batch_encoding import BatchEncoding
+from edutransformers.tokenizers.decoders import clean_up_tokenization
+from edutransformers.tokenizers.encoding import Encoding
+from edutransformers.tokenizers.engine import Engine
+from edutransformers.tokenizers.inputs import Sample, read_samples
+from edutransformers.tokenizers.padding import Padding, pad_rows
+from edutransformers.tokenizers.special_tokens import SpecialTokensMixin
+from edutransformers.tokenizers.strategies import (
+    VERY_LARGE_INTEGER,
+    PaddingStrategy,
+    TruncationStrategy,
+    choose_strategies,
+)
+from edutransformers.tokenizers.truncation import Truncation
+
+logger = logging.getLogger(__name__)
+
+
+class PreTrainedTokenizer(SpecialTokensMixin):
+    """A tokenizer as the original's: call it on text, get a `BatchEncoding` for a model.
+
+    Keyword arguments of every tokenizer: `model_max_length`, `padding_side`, `truncation_side` ("right" or "left"),
+    `model_input_names`, `clean_up_tokenization_spaces`, `split_special_tokens`, the special tokens by name and
+    `additional_special_tokens`. Others are kept in `init_kwargs` and written back by `save_pretrained`.
+    """
+
+    vocab_files_names: dict[str, str] = {"tokenizer_file": "tokenizer.json"}
+    model_input_names = ["input_ids", "token_type_ids", "attention_mask"]
+    padding_side = "right"
+    truncation_side = "right"
+    is_fast = True  # it knows offsets, which is what programs ask this for
+
+    def __init__(self, engine: Engine, added_tokens_decoder: dict[int, AddedToken] | None = None, **kwargs):
+        self._engine = engine
+        self.init_kwargs = dict(kwargs)
+        self.name_or_path = kwargs.pop("name_or_path", "")
+        max_length = kwargs.pop("model_max_length", kwargs.pop("max_len", None))
+        self.model_max_length = VERY_LARGE_INTEGER if max_length is None else max_length
+        self.padding_side = _side(kwargs.pop("padding_side", self.padding_side), "padding_side")
+        self.truncation_side = _side(kwargs.pop("truncation_side", self.truncation_side), "truncation_side")
+        self.model_input_names = list(kwargs.pop("model_input_names", self.model_input_names))
+        self.clean_up_tokenization_spaces = kwargs.pop("clean_up_tokenization_spaces", True)
+        self.split_special_tokens = kwargs.pop("split_special_tokens", False)
+        self.verbose = kwargs.pop("verbose", True)
+        self._pad_token_type_id = kwargs.pop("pad_token_type_id", 0)
+        self._warned_too_long = False
+        self._set_special_tokens(kwargs)
+        # Every special token is cut out of texts as it stands, whether or not the vocabulary already had it.
+        known = sorted((added_tokens_decoder or {}).items())
+        names = {str(token) for _, token in known} | set(self._engine.added_tokens.ids)
+        self.add_tokens([token for _, token in known])
+        self.add_tokens(
+            [token for token in self.all_special_tokens_extended if str(token) not in names], special_tokens=True
+        )
+
+    # ----- vocabulary ------------------------------------------------------------------------------------------------
+
+    @property
+    def vocab_size(self) -> int:
+        """The size of the vocabulary without added tokens; `len(tokenizer)` counts those too."""
+        return len(self._engine.model.vocab)
+
+    def __len__(self) -> int:
+        return len(self._engine.vocabulary())
+
+    def get_vocab(self) -> dict[str, int]:
+        """{token: id}, added tokens included."""
+        return self._engine.vocabulary()
+
+    vocab = property(get_vocab)
+
+    @property
+    def added_tokens_decoder(self) -> dict[int, AddedToken]:
+        return dict(sorted(self._engine.added_tokens.by_id.items()))
+
+    @property
+    def added_tokens_encoder(self) -> dict[str, int]:
+        return {token.content: i for i, token in self.added_tokens_decoder.items()}
+
+    def get_added_vocab(self) -> dict[str, int]:
+        return self.added_tokens_encoder
+
+    def add_tokens(
+        self, new_tokens: str | AddedToken | Sequence[str | AddedToken], special_tokens: bool = False
+    ) -> int:
+        """Add tokens that are found in a text before anything else; returns how many were new.
+
+        A model needs `resize_token_embeddings(len(tokenizer))` afterwards.
+        """
+        if isinstance(new_tokens, (str, AddedToken)):
+            new_tokens = [new_tokens]
+        tokens = []
+        for token in new_tokens:
+            token = token if isinstance(token, AddedToken) else AddedToken(token, special=special_tokens)
+            tokens.append(token.as_special() if special_tokens else token)
+        added = self._engine.add_tokens(tokens)
+        self._engine.clear_cache()
+        return added
+
+    def convert_tokens_to_ids(self, tokens: str | Sequence[str]) -> int | list[int] | None:
+        """Ids of tokens; a token that the vocabulary lacks gets the unknown token's id (None without one)."""
+        if tokens is None:
+            return None
+        if isinstance(tokens, str):
+            found = self._engine.token_to_id(tokens)
+            if found is None and self.unk_token is not None:
+                found = self._engine.token_to_id(self.unk_token)
+            return found
+        return [self.convert_tokens_to_ids(token) for token in tokens]
+
+    def convert_ids_to_tokens(self, ids: int | Iterable[int], skip_special_tokens: bool = False) -> str | list[str]:
+        """Tokens of ids. Raises ValueError for an id that the vocabulary doesn't have."""
+        if isinstance(ids, (int, np.integer)) or (hasattr(ids, "ndim") and ids.ndim == 0):
+            return self._token(int(ids))
+        special = set(self.all_special_ids) if skip_special_tokens else ()
+        return [self._token(i) for i in _as_id_list(ids) if i not in special]
+
+    def _token(self, i: int) -> str:
+        token = self._engine.id_to_token(i)
+        if token is None:
+            raise ValueError(
+                f"The id {i} is not in the vocabulary, which has {len(self)} entries; do these ids come from another "
+                "tokenizer? (Labels of -100 must be replaced by the padding id before decoding.)"
+            )
+        return token
+
+    def convert_tokens_to_string(self, tokens: Sequence[str]) -> str:
+        return self._engine.decode(list(tokens))
+
+    # ----- special tokens around a text ------------------------------------------------------------------------------
+
+    def num_special_tokens_to_add(self, pair: bool = False) -> int:
+        """How many special tokens a text (or a pair) gets."""
+        return self._engine.special_token_count(pair)
+
+    def build_inputs_with_special_tokens(
+        self, token_ids_0: list[int], token_ids_1: list[int] | None = None
+    ) -> list[int]:
+        return [i for slot_ids, _, _ in self._slots(token_ids_0, token_ids_1) for i in slot_ids]
+
+    def create_token_type_ids_from_sequences(
+        self, token_ids_0: list[int], token_ids_1: list[int] | None = None
+    ) -> list[int]:
+        return [type_id for ids, type_id, _ in self._slots(token_ids_0, token_ids_1) for _ in ids]
+
+    def get_special_tokens_mask(
+        self, token_ids_0: list[int], token_ids_1: list[int] | None = None, already_has_special_tokens: bool = False
+    ) -> list[int]:
+        """1 for each special token and 0 for each other one, of ids that have or will get special tokens."""
+        if already_has_special_tokens:
+            if token_ids_1 is not None:
+                raise ValueError("Pass all ids as token_ids_0 and none as token_ids_1: they already hold both texts.")
+            special = set(self.all_special_ids)
+            return [1 if i in special else 0 for i in token_ids_0]
+        return [is_special for ids, _, is_special in self._slots(token_ids_0, token_ids_1) for _ in ids]
+
+    def _slots(self, first: list[int], second: list[int] | None) -> list[tuple[Sequence[int], int, int]]:
+        """(ids, token type, 1 if special) for each place of the post-processor's layout."""
+        layout = self._engine.layout(second is not None, add_special_tokens=True)
+        texts = (first, second)
+        return [
+            (slot.ids, slot.type_id, 1) if slot.sequence is None else (texts[slot.sequence], slot.type_id, 0)
+            for slot in layout
+        ]
+
+    # ----- text to ids -----------------------------------------------------------------------------------------------
+
+    def __call__(
+        self,
+        text=None,
+        text_pair=None,
+        text_target=None,
+        text_pair_target=None,
+        add_special_tokens: bool = True,
+        padding: bool | str | PaddingStrategy = False,
+        truncation: bool | str | TruncationStrategy | None = None,
+        max_length: int | None = None,
+        stride: int = 0,
+        is_split_into_words: bool = False,
+        pad_to_multiple_of: int | None = None,
+        return_tensors: str | None = None,
+        return_token_type_ids: bool | None = None,
+        return_attention_mask: bool | None = None,
+        return_overflowing_tokens: bool = False,
+        return_special_tokens_mask: bool = False,
+        return_offsets_mapping: bool = False,
+        return_length: bool = False,
+        verbose: bool = True,
+        padding_side: str | None = None,
+    ) -> BatchEncoding:
+        """Tokenize one text, one pair, or a batch of either. docs/tokenizers/calling.md shows every argument.
+
+        >>> tokenizer(["A text.", "A longer text."], padding=True, return_tensors="np")        # doctest: +SKIP
+
+        With `return_overflowing_tokens` what truncation cut off comes as further rows, each sharing `stride` tokens with
+        the row before, and `overflow_to_sample_mapping` says which text a row is of.
+        """
+        options = dict(locals())
+        for name in ("self", "text", "text_pair", "text_target", "text_pair_target"):
+            del options[name]
+        if text is None and text_target is None:
+            raise ValueError("There is nothing to tokenize: pass text, or text_target for labels.")
+        encoded = None if text is None else self._encode_samples(text, text_pair, **options)
+        if text_target is None:
+            return encoded
+        labels = self._encode_samples(text_target, text_pair_target, **options)
+        if encoded is None:
+            return labels
+        encoded["labels"] = labels["input_ids"]
+        return encoded
+
+    def encode_plus(self, text, text_pair=None, **kwargs) -> BatchEncoding:
+        """The same as calling the tokenizer on one text or pair."""
+        return self(text, text_pair, **kwargs)
+
+    def batch_encode_plus(self, batch_text_or_text_pairs, **kwargs) -> BatchEncoding:
+        """The same as calling the tokenizer on a list of texts, or of (text, text_pair) tuples."""
+        if not isinstance(batch_text_or_text_pairs, (list, tuple)):
+            raise TypeError(
+                f"batch_encode_plus needs a list of texts, not {type(batch_text_or_text_pairs).__name__}; for one text call "
+                "the tokenizer itself."
+            )
+        return self(batch_text_or_text_pairs, **kwargs)
+
+    def encode(self, text, text_pair=None, **kwargs) -> list[int]:
+        """The ids of one text or pair."""
+        return self(text, text_pair, **kwargs)["input_ids"]
+
+    def tokenize(self, text: str, pair: str | None = None, add_special_tokens: bool = False, **kwargs) -> list[str]:
+        """The tokens of a text, as strings."""
+        return self(text, pair, add_special_tokens=add_special_tokens, **kwargs).tokens()
+
+    def _encode_samples(
+        self,
+        text,
+        text_pair,
+        add_special_tokens,
+        padding,
+        truncation,
+        max_length,
+        stride,
+        is_split_into_words,
+        pad_to_multiple_of,
+        return_tensors,
+        return_token_type_ids,
+        return_attention_mask,
+        return_overflowing_tokens,
+        return_special_tokens_mask,
+        return_offsets_mapping,
+        return_length,
+        verbose,
+        padding_side,
+    ) -> BatchEncoding:
+        samples, is_batched = read_samples(text, text_pair, is_split_into_words)
+        padding, truncation, max_length = choose_strategies(
+            padding, truncation, max_length, pad_to_multiple_of, self.model_max_length, verbose
+        )
+        cut = None
+        if truncation is not TruncationStrategy.DO_NOT_TRUNCATE:
+            cut = Truncation(max_length, truncation, stride, _side(self.truncation_side, "truncation_side"))
+        rows_of = [self._rows(sample, is_split_into_words, add_special_tokens, cut) for sample in samples]
+        if not return_overflowing_tokens:
+            rows_of = [rows[:1] for rows in rows_of]
+        if padding is not PaddingStrategy.DO_NOT_PAD:
+            length = max_length if padding is PaddingStrategy.MAX_LENGTH else None
+            rows_of = self._engine.pad(rows_of, self._padding(length, pad_to_multiple_of, padding_side))
+
+        rows = [row for rows in rows_of for row in rows]
+        data = {"input_ids": [row.ids for row in rows]}
+        if _wanted(return_token_type_ids, "token_type_ids", self.model_input_names):
+            data["token_type_ids"] = [row.type_ids for row in rows]
+        if _wanted(return_attention_mask, "attention_mask", self.model_input_names):
+            data["attention_mask"] = [row.attention_mask for row in rows]
+        if return_special_tokens_mask:
+            data["special_tokens_mask"] = [row.special_tokens_mask for row in rows]
+        if return_offsets_mapping:
+            data["offset_mapping"] = [row.offsets for row in rows]
+        if return_length:
+            data["length"] = [len(row) for row in rows]
+        if return_overflowing_tokens:
+            data["overflow_to_sample_mapping"] = [number for number, rows in enumerate(rows_of) for _ in rows]
+        for row in rows:
+            self._warn_if_too_long(len(row), max_length, verbose)
+        if not is_batched and return_tensors is None and not return_overflowing_tokens:
+            data = {key: value[0] if isinstance(value[0], list) else value for key, value in data.items()}
+        return BatchEncoding(data, rows, tensor_type=return_tensors)
+
+    def _rows(self, sample: Sample, is_split: bool, add_special_tokens: bool, cut: Truncation | None) -> list[Encoding]:
+        self._engine.split_special_tokens = self.split_special_tokens
+        cut_up = self._engine.tokenize_words if is_split else self._engine.tokenize
+        second = None if sample.second is None else cut_up(sample.second)
+        return self._engine.encode(cut_up(sample.first), second, add_special_tokens, cut)
+
+    def _padding(self, length: int | None, multiple_of: int | None, side: str | None) -> Padding:
+        if self.pad_token is None:
+            raise ValueError(
+                "Padding needs a padding token and this tokenizer has none: set one, tokenizer.pad_token = "
+                "tokenizer.eos_token, or add one, tokenizer.add_special_tokens({'pad_token': '[PAD]'})."
+            )
+        side = _side(side or self.padding_side, "padding_side")
+        return Padding(length, multiple_of, side, self.pad_token_id, self.pad_token_type_id, self.pad_token)
+
+    def _warn_if_too_long(self, length: int, max_length: int | None, verbose: bool) -> None:
+        if max_length is None and length > self.model_max_length > 0 and verbose and not self._warned_too_long:
+            self._warned_too_long = True
+            logger.warning(
+                "Token indices sequence length is longer than the specified maximum sequence length for this model "
+                "(%d > %d). Running this sequence through the model will result in indexing errors; pass truncation=True.",
+                length,
+                self.model_max_length,
+            )
+
+    def pad(
+        self,
+        encoded_inputs,
+        padding: bool | str | PaddingStrategy = True,
+        max_length: int | None = None,
+        pad_to_multiple_of: int | None = None,
+        return_attention_mask: bool | None = None,
+        return_tensors: str | None = None,
+        verbose: bool = True,
+        padding_side: str | None = None,
+    ) -> BatchEncoding:
+        """Pad rows that are already tokenized: a dictionary of rows, one row, or a list of rows (a data collator's)."""
+        strategy, _, max_length = choose_strategies(
+            padding, False, max_length, pad_to_multiple_of, self.model_max_length, verbose
+        )
+        how = None
+        if strategy is not PaddingStrategy.DO_NOT_PAD:
+            length = max_length if strategy is PaddingStrategy.MAX_LENGTH else None
+            how = self._padding(length, pad_to_multiple_of, padding_side)
+        mask = _wanted(return_attention_mask, "attention_mask", self.model_input_names)
+        rows, holds_arrays = pad_rows(encoded_inputs, how, mask, self.model_input_names[0])
+        return BatchEncoding(rows, tensor_type=return_tensors or ("np" if holds_arrays else None))
+
+    # ----- ids to text -----------------------------------------------------------------------------------------------
+
+    def decode(
+        self, token_ids, skip_special_tokens: bool = False, clean_up_tokenization_spaces: bool | None = None, **kwargs
+    ) -> str:
+        """The text of ids. Raises ValueError for an id that the vocabulary doesn't have.
+
+        `clean_up_tokenization_spaces` removes the blanks before punctuation and English short forms; None asks the
+        tokenizer's attribute of that name, which is True unless its files say otherwise.
+        """
+        if isinstance(token_ids, dict | BatchEncoding):
+            token_ids = token_ids["input_ids"]
+        special = self._engine.added_tokens.special if skip_special_tokens else ()
+        tokens = [self._token(i) for i in _as_id_list(token_ids)]
+        text = self._engine.decode([token for token in tokens if token not in special])
+        clean = (
+            self.clean_up_tokenization_spaces if clean_up_tokenization_spaces is None else clean_up_tokenization_spaces
+        )
+        return clean_up_tokenization(text) if clean else text
+
+    def batch_decode(
+        self, sequences, skip_special_tokens: bool = False, clean_up_tokenization_spaces: bool | None = None, **kwargs
+    ) -> list[str]:
+        """The texts of several rows of ids."""
+        return [self.decode(row, skip_special_tokens, clean_up_tokenization_spaces, **kwargs) for row in sequences]
+
+    @staticmethod
+    def clean_up_tokenization(out_string: str) -> str:
+        return clean_up_tokenization(out_string)
+
+    # ----- files and training ----------------------------------------------------------------------------------------
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path, **kwargs) -> "PreTrainedTokenizer":
+        """Read a tokenizer from a folder, or by name from the cache, an installed package or the hub.
+
+        Keyword arguments override what the files say. Raises OSError when the files are not found and ValueError, which
+        names the file, when they can't be read.
+        """
+        return saving.from_pretrained(cls, pretrained_model_name_or_path, kwargs)
+
+    def save_pretrained(self, save_directory, filename_prefix: str | None = None) -> tuple[str, ...]:
+        """Write all of the tokenizer's files into a folder, from which the original's AutoTokenizer loads it too."""
+        return saving.save_pretrained(self, save_directory, filename_prefix)
+
+    def train_new_from_iterator(
+        self, text_iterator, vocab_size: int, length=None, new_special_tokens=None, special_tokens_map=None, **kwargs
+    ) -> "PreTrainedTokenizer":
+        """A new tokenizer with the same stages and special tokens, its vocabulary trained on an iterator of texts.
+
+        The iterator gives texts or lists of texts; keyword arguments are those of `train_wordpiece`.
+        """
+        from edutransformers.tokenizers.training import train_new
+
+        return train_new(self, text_iterator, vocab_size, length, new_special_tokens, special_tokens_map, **kwargs)
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}(name_or_path={self.name_or_path!r}, vocab_size={self.vocab_size}, "
+            f"model_max_length={self.model_max_length}, padding_side={self.padding_side!r}, "
+            f"truncation_side={self.truncation_side!r}, special_tokens={self.special_tokens_map})"
+        )
+
+
+def _wanted(asked: bool | None, name: str, model_input_names: Sequence[str]) -> bool:
+    return name in model_input_names if asked is None else asked
+
+
+def _side(side: str, name: str) -> str:
+    if side not in ("right", "left"):
+        raise ValueError(f"{name} must be 'right' or 'left', not {side!r}.")
+    return side
+
+
+def _as_id_list(ids) -> list[int]:
+    """Ids of one row as Python ints; from a list, an array of any library, or a single id."""
+    if hasattr(ids, "tolist"):
+        ids = ids.tolist()
+    if isinstance(ids, (int, np.integer)):
+        return [int(ids)]
+    ids = list(ids)
+    for i in ids:
+        if not isinstance(i, (int, np.integer)) or isinstance(i, bool):
+            raise ValueError(
+                f"Ids must be whole numbers, but one is {type(i).__name__} ({str(i)[:40]}); for several rows use batch_decode."
+            )
+    return [int(i) for i in ids]

@@ -1,0 +1,163 @@
+"""BERT's tokenizer: WordPiece behind BERT's normalizer and pre-tokenizer, `[CLS] A [SEP] B [SEP]` around the texts."""
+
+import os
+from pathlib import Path
+
+from edutransformers.tokenizers.base import PreTrainedTokenizer
+from edutransformers.tokenizers.decoders import WordPieceDecoder
+from edutransformers.tokenizers.engine import Engine
+from edutransformers.tokenizers.normalizers import BertNormalizer
+from edutransformers.tokenizers.post_processors import bert_template
+from edutransformers.tokenizers.pre_tokenizers import BertPreTokenizer, WhitespaceSplit
+from edutransformers.tokenizers.tokenizer_json import read_tokenizer_json
+from edutransformers.tokenizers.wordpiece import WordPiece
+
+DEFAULT_SPECIAL_TOKENS = {
+    "unk_token": "[UNK]",
+    "sep_token": "[SEP]",
+    "pad_token": "[PAD]",
+    "cls_token": "[CLS]",
+    "mask_token": "[MASK]",
+}
+
+
+class BertTokenizer(PreTrainedTokenizer):
+    """WordPiece as BERT does it.
+
+    vocab_file              a vocab.txt, or `vocab`: {token: id} or a list of tokens
+    do_lower_case           lower-case the text, and strip accents if strip_accents is None
+    do_basic_tokenize       False: only white space ends a word, nothing is normalized
+    never_split             words that are left whole, not even lower-cased; they stand between blanks
+    tokenize_chinese_chars  make each Chinese character a word
+    strip_accents           None follows do_lower_case
+
+    Its ids, tokens and offsets are those of the original's fast tokenizer. (The original's Rust backend ignores
+    do_basic_tokenize and never_split; here they do what the original's Python tokenizer does.)
+    """
+
+    vocab_files_names = {"tokenizer_file": "tokenizer.json", "vocab_file": "vocab.txt"}
+
+    def __init__(
+        self,
+        vocab_file: str | os.PathLike | None = None,
+        do_lower_case: bool = True,
+        do_basic_tokenize: bool = True,
+        never_split: list[str] | None = None,
+        unk_token: str = "[UNK]",
+        sep_token: str = "[SEP]",
+        pad_token: str = "[PAD]",
+        cls_token: str = "[CLS]",
+        mask_token: str = "[MASK]",
+        tokenize_chinese_chars: bool = True,
+        strip_accents: bool | None = None,
+        vocab: dict[str, int] | list[str] | None = None,
+        **kwargs,
+    ):
+        special = {
+            "unk_token": unk_token,
+            "sep_token": sep_token,
+            "pad_token": pad_token,
+            "cls_token": cls_token,
+            "mask_token": mask_token,
+        }
+        engine = kwargs.pop("engine", None)
+        if engine is None:
+            if vocab is None and vocab_file is None:
+                vocab = [str(token) for token in (pad_token, unk_token, cls_token, sep_token, mask_token)]
+            engine = Engine(
+                WordPiece(read_vocabulary(vocab_file) if vocab is None else _as_dict(vocab), unk_token=str(unk_token)),
+                normalizer=BertNormalizer(
+                    handle_chinese_chars=tokenize_chinese_chars, strip_accents=strip_accents, lowercase=do_lower_case
+                ),
+                pre_tokenizer=BertPreTokenizer(),
+                decoder=WordPieceDecoder(),
+            )
+        if not do_basic_tokenize:
+            engine.normalizer, engine.pre_tokenizer = None, WhitespaceSplit()
+        engine.never_split = frozenset(never_split or ())
+        super().__init__(
+            engine,
+            do_lower_case=do_lower_case,
+            do_basic_tokenize=do_basic_tokenize,
+            never_split=never_split,
+            tokenize_chinese_chars=tokenize_chinese_chars,
+            strip_accents=strip_accents,
+            **special,
+            **kwargs,
+        )
+        if engine.post_processor is None:
+            engine.post_processor = bert_template(self.cls_token, self.cls_token_id, self.sep_token, self.sep_token_id)
+
+    @classmethod
+    def from_files(cls, files: dict[str, Path], **settings) -> "BertTokenizer":
+        """From tokenizer.json, or from vocab.txt if there is none; settings that are given count for more than the file."""
+        if "tokenizer_file" not in files:
+            return cls(vocab_file=files["vocab_file"], **settings)
+        engine = read_tokenizer_json(files["tokenizer_file"])
+        normalizer = engine.normalizer
+        if isinstance(normalizer, BertNormalizer):
+            normalizer.lowercase = settings.setdefault("do_lower_case", normalizer.lowercase)
+            normalizer.strip_accents = settings.setdefault("strip_accents", normalizer.strip_accents)
+            normalizer.handle_chinese_chars = settings.setdefault(
+                "tokenize_chinese_chars", normalizer.handle_chinese_chars
+            )
+        settings.setdefault("unk_token", engine.model.unk_token)
+        return cls(engine=engine, **settings)
+
+    def vocabulary_files(self) -> dict[str, str]:
+        """What save_pretrained writes besides tokenizer.json: {file name: content}."""
+        vocab = self._engine.model.vocab
+        tokens = sorted(vocab, key=vocab.get)
+        if [vocab[token] for token in tokens] != list(range(len(tokens))) or any("\n" in token for token in tokens):
+            return {}  # ids with gaps can't be said by line numbers; tokenizer.json has them
+        return {"vocab.txt": "".join(f"{token}\n" for token in tokens)}
+
+    def save_vocabulary(self, save_directory, filename_prefix: str | None = None) -> tuple[str, ...]:
+        """Write vocab.txt alone; returns its path."""
+        from edutransformers.tokenizers.saving import _write
+
+        prefix = f"{filename_prefix}-" if filename_prefix else ""
+        return tuple(
+            _write(Path(save_directory, prefix + name), text) for name, text in self.vocabulary_files().items()
+        )
+
+
+class BertTokenizerFast(BertTokenizer):
+    """The same under the original's other name: this library has one kind of tokenizer."""
+
+
+def read_vocabulary(path: str | os.PathLike) -> dict[str, int]:
+    """vocab.txt: one token a line, its id the line's number from 0.
+
+    Raises OSError when there is no such file, ValueError when it is empty, repeats a token or isn't UTF-8.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise OSError(f"There is no vocabulary file {path}.")
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not UTF-8 ({error}).") from None
+    if lines and lines[-1] == "":
+        lines.pop()  # what stands behind the last line's end
+    try:
+        return _as_dict(lines)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def _as_dict(vocab) -> dict[str, int]:
+    if isinstance(vocab, (str, os.PathLike)):
+        return read_vocabulary(vocab)
+    if isinstance(vocab, dict):
+        return dict(vocab)
+    ids: dict[str, int] = {}
+    for i, token in enumerate(vocab):
+        if token in ids:
+            raise ValueError(
+                f"the vocabulary has {token!r} twice, as entries {ids[token]} and {i}; tokens must be unique."
+            )
+        ids[token] = i
+    if not ids:
+        raise ValueError("the vocabulary is empty: it needs at least the unknown token.")
+    return ids

@@ -1,0 +1,67 @@
+"""What kind of character is this? Character classes as compiled patterns, lower case and decomposition per character.
+
+Everything here answers as the Rust library does, on every Python version: see `unicode_tables.py` for why that needs
+tables of its own.
+"""
+
+import re
+import unicodedata
+from functools import lru_cache
+
+from edutransformers.tokenizers import unicode_tables
+
+
+def _ranges(table: str) -> list[tuple[int, int]]:
+    pairs = (entry.partition("-") for entry in table.split())
+    return [(int(first, 16), int(last or first, 16)) for first, _, last in pairs]
+
+
+def character_class(table: str) -> str:
+    """The table as the inside of a regular expression's [...], e.g. "\\U00000300-\\U0000036F"."""
+    return "".join(f"\\U{first:08X}-\\U{last:08X}" for first, last in _ranges(table))
+
+
+# A pattern over a whole text costs a few nanoseconds a character, a Python call per character two hundred.
+CONTROL = re.compile(f"[{character_class(unicode_tables.CONTROL)}]")
+BLANK = re.compile(f"[{character_class(unicode_tables.BLANK)}]")
+CHINESE = re.compile(f"[{character_class(unicode_tables.CHINESE)}]")
+NONSPACING_MARK = re.compile(f"[{character_class(unicode_tables.NONSPACING_MARK)}]")
+
+
+def _code_points(table: str) -> frozenset[str]:
+    return frozenset(chr(code) for first, last in _ranges(table) for code in range(first, last + 1))
+
+
+WHITE_SPACE = _code_points(unicode_tables.WHITE_SPACE)
+_LATE_MARKS = _code_points(unicode_tables.MARKS_AFTER_UNICODE_12)
+_LATE_DECOMPOSITIONS = _code_points(unicode_tables.DECOMPOSED_AFTER_UNICODE_12)
+
+
+def _late_lower_case() -> dict[str, str]:
+    lower = {}
+    for entry in unicode_tables.LOWER_AFTER_UNICODE_13.split():
+        upper_range, _, first_lower = entry.partition(">")
+        ((first, last),) = _ranges(upper_range)
+        for code in range(first, last + 1):
+            lower[chr(code)] = chr(int(first_lower, 16) + code - first)
+    return lower
+
+
+_LATE_LOWER = _late_lower_case()
+
+
+def combining_class(character: str) -> int:
+    """0 for a base character; marks with different non-zero classes are put in ascending order by decomposition."""
+    return 0 if character in _LATE_MARKS else unicodedata.combining(character)
+
+
+@lru_cache(maxsize=4096)
+def decompose(character: str) -> str:
+    """The canonical decomposition of one character: "é" gives "e" and a combining acute accent."""
+    return character if character in _LATE_DECOMPOSITIONS else unicodedata.normalize("NFD", character)
+
+
+@lru_cache(maxsize=4096)
+def lower(character: str) -> str:
+    """Lower case of one character by itself: "Σ" is always "σ", where str.lower() of a word may end in "ς"."""
+    return _LATE_LOWER.get(character) or character.lower()

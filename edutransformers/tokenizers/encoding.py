@@ -1,0 +1,195 @@
+"""What encoding one text, or one pair, gives: ids, and for each id where it came from.
+
+Two classes: `TokenizedText` is one text, cut into tokens, before anything is truncated or added. `Encoding` is a row for a
+model: pieces of tokenized texts, special tokens and padding one after the other. Offsets and word numbers are worked out
+when they are asked for; most callers want ids only.
+"""
+
+import re
+from functools import cached_property
+from typing import NamedTuple
+
+BETWEEN_BLANKS = re.compile(r"[^ \t\n\r]+")
+
+Span = tuple[int, int]
+
+
+class Chunk(NamedTuple):
+    """A stretch of text that was tokenized at once: token ids, each one's span within it, and the word it is of."""
+
+    ids: tuple[int, ...]
+    offsets: tuple[Span, ...]
+    words: tuple[int, ...]
+    word_count: int
+
+
+class Part(NamedTuple):
+    """Chunks of text[start:stop]: of each stretch between blanks one, or a single one for all of it."""
+
+    start: int
+    stop: int
+    chunks: list[Chunk]
+    one_per_stretch: bool
+
+
+class TokenizedText:
+    """The tokens of one text (or of one list of words, whose tokens `pieces` holds word by word)."""
+
+    def __init__(self, text: str, parts: list[Part]):
+        self.text = text
+        self.parts = parts
+        self.ids = [i for part in parts for chunk in part.chunks for i in chunk.ids]
+
+    @cached_property
+    def offsets(self) -> list[Span]:
+        """(start, stop) in the text, for each token."""
+        result = []
+        for part in self.parts:
+            if part.one_per_stretch:
+                starts = (match.start() for match in BETWEEN_BLANKS.finditer(self.text, part.start, part.stop))
+            else:
+                starts = (part.start,)
+            for base, chunk in zip(starts, part.chunks):
+                result += [(base + start, base + stop) for start, stop in chunk.offsets]
+        return result
+
+    @cached_property
+    def word_ids(self) -> list[int]:
+        """The number of the word, for each token. Punctuation counts as a word, and so does an added token."""
+        result = []
+        before = 0
+        for part in self.parts:
+            for chunk in part.chunks:
+                result += [before + word for word in chunk.words]
+                before += chunk.word_count
+        return result
+
+
+class TokenizedWords:
+    """The tokens of a text that came as a list of words: offsets count within each word, word numbers are the list's."""
+
+    def __init__(self, words: list[TokenizedText]):
+        self.words = words
+        self.ids = [i for word in words for i in word.ids]
+
+    @cached_property
+    def offsets(self) -> list[Span]:
+        return [span for word in self.words for span in word.offsets]
+
+    @cached_property
+    def word_ids(self) -> list[int]:
+        return [number for number, word in enumerate(self.words) for _ in word.ids]
+
+
+class Piece(NamedTuple):
+    """A run of an Encoding: [start:stop) of a tokenized text, or special tokens, or padding."""
+
+    ids: list[int] | tuple[int, ...]
+    type_id: int
+    sequence: int | None = None  # 0 or 1: of the first or second text; None: special tokens or padding
+    source: TokenizedText | TokenizedWords | None = None
+    start: int = 0
+    stop: int = 0
+    is_padding: bool = False
+
+
+class Encoding:
+    """One row: ids, token types, masks, and the way back to the text."""
+
+    def __init__(self, pieces: list[Piece], id_to_token):
+        self.pieces = pieces
+        self._id_to_token = id_to_token
+        self.ids = [i for piece in pieces for i in piece.ids]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __repr__(self) -> str:
+        return f"Encoding({len(self)} tokens: {' '.join(self.tokens[:8])}{' ...' if len(self) > 8 else ''})"
+
+    def _per_token(self, value_of) -> list:
+        return [value for piece in self.pieces for value in [value_of(piece)] * len(piece.ids)]
+
+    @property
+    def type_ids(self) -> list[int]:
+        return self._per_token(lambda piece: piece.type_id)
+
+    @property
+    def attention_mask(self) -> list[int]:
+        return self._per_token(lambda piece: 0 if piece.is_padding else 1)
+
+    @property
+    def special_tokens_mask(self) -> list[int]:
+        return self._per_token(lambda piece: 1 if piece.sequence is None else 0)
+
+    @property
+    def sequence_ids(self) -> list[int | None]:
+        return self._per_token(lambda piece: piece.sequence)
+
+    @property
+    def tokens(self) -> list[str]:
+        return [self._id_to_token(i) for i in self.ids]
+
+    @cached_property
+    def offsets(self) -> list[Span]:
+        result: list[Span] = []
+        for piece in self.pieces:
+            result += piece.source.offsets[piece.start : piece.stop] if piece.source else [(0, 0)] * len(piece.ids)
+        return result
+
+    @cached_property
+    def word_ids(self) -> list[int | None]:
+        result: list[int | None] = []
+        for piece in self.pieces:
+            result += piece.source.word_ids[piece.start : piece.stop] if piece.source else [None] * len(piece.ids)
+        return result
+
+    @property
+    def n_sequences(self) -> int:
+        return max(len({piece.sequence for piece in self.pieces} - {None}), 1)
+
+    def _sequence_range(self, sequence: int) -> Span:
+        """Where the tokens of text `sequence` are; the whole row if there is no such text, as in the original."""
+        start = 0
+        for piece in self.pieces:
+            if piece.sequence == sequence:
+                return start, start + len(piece.ids)
+            start += len(piece.ids)
+        return 0, len(self)
+
+    def char_to_token(self, char: int, sequence: int = 0) -> int | None:
+        """The token whose span holds character `char` of the text; None for white space and what was cut off."""
+        start, stop = self._sequence_range(sequence)
+        for token in range(start, stop):
+            if self.offsets[token][0] <= char < self.offsets[token][1]:
+                return token
+        return None
+
+    def word_to_tokens(self, word: int, sequence: int = 0) -> Span | None:
+        """[first, behind the last) token of a word."""
+        start, stop = self._sequence_range(sequence)
+        tokens = []
+        for token in range(start, stop):
+            found = self.word_ids[token]
+            if found is not None and found > word:
+                break
+            if found == word:
+                tokens.append(token)
+        return (tokens[0], tokens[-1] + 1) if tokens else None
+
+    def token_to_sequence(self, token: int) -> int | None:
+        return self.sequence_ids[token] if 0 <= token < len(self) else None
+
+    def token_to_chars(self, token: int) -> Span | None:
+        return None if self.token_to_sequence(token) is None else self.offsets[token]
+
+    def token_to_word(self, token: int) -> int | None:
+        return None if self.token_to_sequence(token) is None else self.word_ids[token]
+
+    def word_to_chars(self, word: int, sequence: int = 0) -> Span | None:
+        tokens = self.word_to_tokens(word, sequence)
+        return (self.offsets[tokens[0]][0], self.offsets[tokens[1] - 1][1]) if tokens else None
+
+    def char_to_word(self, char: int, sequence: int = 0) -> int | None:
+        token = self.char_to_token(char, sequence)
+        return None if token is None else self.token_to_word(token)

@@ -1,0 +1,225 @@
+"""The tokenizer's engine: text -> normalizer -> words -> model -> special tokens -> truncation -> padding.
+
+The stages are exchangeable objects; which ones a tokenizer has is what tokenizer.json says. This file joins them and keeps
+the cache that makes it quick: in prose a few thousand words make up most of a text.
+"""
+
+from collections.abc import Sequence
+
+from edutransformers.tokenizers.added_tokens import AddedToken, AddedTokens
+from edutransformers.tokenizers.encoding import (
+    BETWEEN_BLANKS,
+    Chunk,
+    Encoding,
+    Part,
+    Piece,
+    TokenizedText,
+    TokenizedWords,
+)
+from edutransformers.tokenizers.padding import Padding, pad_encoding, padded_length
+from edutransformers.tokenizers.post_processors import NO_SPECIAL_TOKENS
+from edutransformers.tokenizers.truncation import Truncation, kept_lengths, windows
+
+CACHE_ENTRIES = 1 << 16
+LONGEST_CACHED_STRETCH = 64
+
+
+class Engine:
+    """Normalizer, pre-tokenizer, model, post-processor, decoder and added tokens, and what they do together.
+
+    `never_split`: words (between blanks) that skip normalizer, pre-tokenizer and model: each is one token, or unknown.
+    """
+
+    def __init__(self, model, normalizer=None, pre_tokenizer=None, post_processor=None, decoder=None, never_split=()):
+        self.model = model
+        self.normalizer = normalizer
+        self.pre_tokenizer = pre_tokenizer
+        self.post_processor = post_processor
+        self.decoder = decoder
+        self.never_split = frozenset(never_split)
+        self.added_tokens = AddedTokens()
+        self.split_special_tokens = False
+        # Read from tokenizer.json and written back; a call's arguments are what counts.
+        self.truncation: Truncation | None = None
+        self.padding: Padding | None = None
+        self._cache = _ChunkCache(self)
+
+    # ----- vocabulary ---------------------------------------------------------------------------------------------
+
+    def token_to_id(self, token: str) -> int | None:
+        found = self.added_tokens.ids.get(token)
+        return self.model.vocab.get(token) if found is None else found
+
+    def id_to_token(self, i: int) -> str | None:
+        added = self.added_tokens.by_id.get(i)
+        return self.model.id_to_token.get(i) if added is None else added.content
+
+    def vocabulary(self, with_added_tokens: bool = True) -> dict[str, int]:
+        return {**self.model.vocab, **self.added_tokens.ids} if with_added_tokens else dict(self.model.vocab)
+
+    def add_tokens(self, tokens: Sequence[AddedToken]) -> int:
+        return self.added_tokens.add(tokens, self.model, self.normalizer)
+
+    # ----- one text ------------------------------------------------------------------------------------------------
+
+    def tokenize(self, text: str) -> TokenizedText:
+        """Cut a text into tokens, with no special tokens around them."""
+        keep = frozenset(self.added_tokens.special) if self.split_special_tokens else frozenset()
+        in_stretches = self._stretches_are_independent(text)
+        parts = []
+        for start, stop, added in self.added_tokens.split_raw(text, keep):
+            if added is not None:
+                parts.append(Part(start, stop, [_one_token(added, stop - start)], False))
+            elif in_stretches:
+                stretches = BETWEEN_BLANKS.findall(text, start, stop)
+                parts.append(Part(start, stop, list(map(self._cache.__getitem__, stretches)), True))
+            else:
+                parts.append(Part(start, stop, [self._tokenize_whole(text[start:stop], keep)], False))
+        return TokenizedText(text, parts)
+
+    def tokenize_words(self, words: Sequence[str]) -> TokenizedWords:
+        return TokenizedWords([self.tokenize(word) for word in words])
+
+    def _stretches_are_independent(self, text: str) -> bool:
+        """Whether what stands between two blanks is tokenized the same whatever is around it."""
+        stages = [stage for stage in (self.normalizer, self.pre_tokenizer) if stage is not None]
+        if self.pre_tokenizer is None or not all(stage.keeps_blanks_apart for stage in stages):
+            return False
+        if not self.added_tokens.any_normalized:
+            return True
+        # A token that is searched in the normalized text may hold blanks; find out whether there is one.
+        normalized = self.normalizer.normalize(text).text if self.normalizer else text
+        return not self.added_tokens.occurs_normalized(normalized)
+
+    def _tokenize_whole(self, text: str, keep: frozenset = frozenset()) -> Chunk:
+        """Normalize, cut out normalized added tokens, split into words, and each word into tokens."""
+        if not text:
+            return Chunk((), (), (), 0)
+        normalized = self.normalizer.normalize(text) if self.normalizer else _unchanged(text)
+        ids, offsets, words, word_count = [], [], [], 0
+        for start, stop, added in self.added_tokens.split_normalized(normalized.text, keep):
+            if added is not None:
+                ids.append(added)
+                offsets.append(normalized.original_span(start, stop))
+                words.append(word_count)
+                word_count += 1
+                continue
+            part = normalized.text[start:stop]
+            spans = self.pre_tokenizer.split(part) if self.pre_tokenizer else [(0, len(part))] if part else []
+            for word_start, word_stop in spans:
+                base = start + word_start
+                for token in self.model.tokenize(part[word_start:word_stop]):
+                    ids.append(token.id)
+                    offsets.append(normalized.original_span(base + token.start, base + token.stop))
+                    words.append(word_count)
+                word_count += 1
+        return Chunk(tuple(ids), tuple(offsets), tuple(words), word_count)
+
+    # ----- rows for a model ----------------------------------------------------------------------------------------
+
+    def encode(
+        self,
+        first: TokenizedText | TokenizedWords,
+        second: TokenizedText | TokenizedWords | None = None,
+        add_special_tokens: bool = True,
+        truncation: Truncation | None = None,
+    ) -> list[Encoding]:
+        """The row of a text or a pair, and behind it one row for each part that truncation cut off."""
+        texts = [first] if second is None else [first, second]
+        slots = self.layout(second is not None, add_special_tokens)
+        shown = [[(0, len(text.ids))] for text in texts]
+        if truncation is not None:
+            special = sum(len(slot.ids) for slot in slots)
+            _check_room(truncation, special)
+            kept = kept_lengths(
+                len(first.ids),
+                None if second is None else len(second.ids),
+                truncation.max_length - special,
+                truncation.strategy,
+            )
+            shown = [
+                windows(len(text.ids), size, truncation.stride, truncation.side) for text, size in zip(texts, kept)
+            ]
+        rows = []
+        # Every window of the first text with every window of the second. The row that stays comes first; the original then
+        # puts the other windows of the first text before those of the second.
+        for combination in _combinations(*shown):
+            pieces = []
+            for slot in slots:
+                if slot.sequence is None:
+                    pieces.append(Piece(slot.ids, slot.type_id))
+                else:
+                    start, stop = combination[slot.sequence]
+                    text = texts[slot.sequence]
+                    pieces.append(Piece(text.ids[start:stop], slot.type_id, slot.sequence, text, start, stop))
+            rows.append(Encoding(pieces, self.id_to_token))
+        return rows
+
+    def pad(self, samples: list[list[Encoding]], padding: Padding) -> list[list[Encoding]]:
+        """Pad the rows of all samples to one length; only the first row of a sample counts for the longest."""
+        target = padded_length([len(rows[0]) for rows in samples], padding.length, padding.multiple_of)
+        return [[pad_encoding(row, target, padding, self.id_to_token) for row in rows] for rows in samples]
+
+    def layout(self, is_pair: bool, add_special_tokens: bool):
+        return (self.post_processor or NO_SPECIAL_TOKENS).layout(is_pair, add_special_tokens)
+
+    def special_token_count(self, is_pair: bool) -> int:
+        return sum(len(slot.ids) for slot in self.layout(is_pair, add_special_tokens=True))
+
+    def decode(self, tokens: list[str]) -> str:
+        return self.decoder.decode(tokens) if self.decoder is not None else " ".join(tokens)
+
+    def clear_cache(self) -> None:
+        self._cache.clear()
+
+
+class _ChunkCache(dict):
+    """Stretch of text -> its tokens. Bounded: full, it starts again empty, which prose refills in a moment."""
+
+    def __init__(self, engine: Engine):
+        super().__init__()
+        self.engine = engine
+
+    def __missing__(self, stretch: str) -> Chunk:
+        engine = self.engine
+        if stretch in engine.never_split:
+            found = engine.token_to_id(stretch)
+            chunk = _one_token(engine.token_to_id(engine.model.unk_token) if found is None else found, len(stretch))
+        else:
+            chunk = engine._tokenize_whole(stretch)
+        if len(stretch) <= LONGEST_CACHED_STRETCH:
+            if len(self) >= CACHE_ENTRIES:
+                self.clear()
+            self[stretch] = chunk
+        return chunk
+
+
+def _one_token(i: int, length: int) -> Chunk:
+    return Chunk((i,), ((0, length),), (0,), 1)
+
+
+def _unchanged(text: str):
+    from edutransformers.tokenizers.aligned_text import AlignedText
+
+    return AlignedText(text)
+
+
+def _combinations(first: list, second: list | None = None) -> list[tuple]:
+    if second is None:
+        return [(window,) for window in first]
+    kept, *others = first
+    return [(kept, second[0]), *((a, b) for a in others for b in second), *((kept, b) for b in second[1:])]
+
+
+def _check_room(truncation: Truncation, special: int) -> None:
+    room = truncation.max_length - special
+    if room < 0:
+        raise ValueError(
+            f"max_length={truncation.max_length} leaves no room beside {special} special tokens; use a larger max_length "
+            "or add_special_tokens=False."
+        )
+    if truncation.stride and truncation.stride >= room:
+        raise ValueError(
+            f"stride={truncation.stride} must be smaller than the {room} tokens that max_length={truncation.max_length} "
+            f"leaves beside {special} special tokens."
+        )

@@ -1,0 +1,126 @@
+"""tokenizer.json: one file that says which stages a tokenizer has. Read into an `Engine`, written from one.
+
+    {"normalizer": {"type": "BertNormalizer", ...}, "pre_tokenizer": {...}, "model": {"type": "WordPiece", "vocab": {...}},
+     "post_processor": {...}, "decoder": {...}, "added_tokens": [...], "truncation": {...}, "padding": {...}}
+
+Each stage is read by the class that its "type" names; the tables of those classes stand in the stages' own files.
+"""
+
+import json
+import os
+import re
+
+from edutransformers.tokenizers.added_tokens import AddedToken
+from edutransformers.tokenizers.decoders import DECODERS
+from edutransformers.tokenizers.engine import Engine
+from edutransformers.tokenizers.normalizers import NORMALIZERS
+from edutransformers.tokenizers.padding import Padding
+from edutransformers.tokenizers.post_processors import POST_PROCESSORS
+from edutransformers.tokenizers.pre_tokenizers import PRE_TOKENIZERS
+from edutransformers.tokenizers.strategies import TruncationStrategy
+from edutransformers.tokenizers.truncation import Truncation
+from edutransformers.tokenizers.wordpiece import WordPiece
+
+MODELS = {"WordPiece": WordPiece}
+
+STAGES = {
+    "normalizer": NORMALIZERS,
+    "pre_tokenizer": PRE_TOKENIZERS,
+    "model": MODELS,
+    "post_processor": POST_PROCESSORS,
+    "decoder": DECODERS,
+}
+
+
+def read_tokenizer_json(path: str | os.PathLike) -> Engine:
+    """The engine that a tokenizer.json describes. Raises ValueError, naming file and part, for what it can't read."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            content = json.load(file)
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ValueError(f"{path} is not valid JSON ({error}); was it downloaded completely?") from None
+    try:
+        return engine_from_json(content)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def engine_from_json(content: dict) -> Engine:
+    """The same from the file's content, already parsed."""
+    if not isinstance(content, dict) or not isinstance(content.get("model"), dict):
+        raise ValueError("A tokenizer.json is a JSON object with a 'model' that is one, too; this is something else.")
+    stages = {name: _read_stage(name, content.get(name)) for name in STAGES}
+    engine = Engine(**stages)
+    engine.truncation = _read_part("truncation", content.get("truncation"), _read_truncation)
+    engine.padding = _read_part("padding", content.get("padding"), _read_padding)
+    _read_part("added_tokens", content.get("added_tokens"), lambda tokens: _add_tokens(engine, tokens))
+    return engine
+
+
+def engine_to_json(engine: Engine) -> dict:
+    """What tokenizer.json holds for this engine; its parts in the order in which the original writes them."""
+    added = sorted(engine.added_tokens.by_id.items())
+    return {
+        "version": "1.0",
+        "truncation": engine.truncation.to_json() if engine.truncation else None,
+        "padding": engine.padding.to_json() if engine.padding else None,
+        "added_tokens": [{"id": i, **token.to_json()} for i, token in added],
+        **{name: stage.to_json() if (stage := getattr(engine, name)) else None for name in _WRITING_ORDER},
+    }
+
+
+_WRITING_ORDER = ("normalizer", "pre_tokenizer", "post_processor", "decoder", "model")
+
+
+def _read_stage(name: str, part: dict | None):
+    if part is None and name != "model":
+        return None
+    kind = part.get("type") if isinstance(part, dict) else None
+    if kind is None and name == "model" and "continuing_subword_prefix" in part and "merges" not in part:
+        kind = "WordPiece"  # early files leave the type out
+    if kind not in STAGES[name]:
+        raise ValueError(
+            f"the {name} is of type {kind!r}, which edutransformers can't build; it knows {', '.join(STAGES[name])}."
+        )
+    return _read_part(name, part, STAGES[name][kind].from_json)
+
+
+def _read_part(name: str, part, read):
+    """read(part), with an error that names the part when its content isn't what it should be."""
+    if part is None:
+        return None
+    try:
+        return read(part)
+    except (KeyError, TypeError, AttributeError, IndexError) as error:
+        what = f"lacks {error}" if isinstance(error, KeyError) else f"has an unexpected form ({error})"
+        raise ValueError(f"the part {name!r} {what}.") from None
+
+
+def _read_truncation(part: dict) -> Truncation:
+    strategy = re.sub(r"(?<!^)([A-Z])", r"_\1", part["strategy"]).lower()  # "LongestFirst" -> "longest_first"
+    side = part.get("direction", "Right").lower()
+    return Truncation(part["max_length"], TruncationStrategy(strategy), part.get("stride", 0), side)
+
+
+def _read_padding(part: dict) -> Padding:
+    strategy = part["strategy"]
+    return Padding(
+        length=strategy["Fixed"] if isinstance(strategy, dict) else None,
+        multiple_of=part.get("pad_to_multiple_of"),
+        side=part.get("direction", "Right").lower(),
+        pad_id=part["pad_id"],
+        pad_type_id=part["pad_type_id"],
+        pad_token=part["pad_token"],
+    )
+
+
+def _add_tokens(engine: Engine, tokens: list[dict]) -> None:
+    for token in sorted(tokens, key=lambda token: token["id"]):
+        added = AddedToken.from_json(token)
+        in_vocabulary = engine.model.vocab.get(added.content)
+        if in_vocabulary is not None and in_vocabulary != token["id"]:
+            raise ValueError(
+                f"the added token {added.content!r} has the id {token['id']}, but the vocabulary gives it {in_vocabulary}."
+            )
+        engine.added_tokens.add_with_id(added, token["id"])
+    engine.added_tokens.refresh(engine.normalizer)

@@ -1,0 +1,191 @@
+"""Training a WordPiece vocabulary on texts, and a new tokenizer like an existing one.
+
+The `tokenizers` library trains WordPiece by merging frequent pairs, as BPE does, with "##" in front of what stands inside
+a word, and keeps the vocabulary without the merges; this does the same. (Google's own trainer, which was never published,
+chose the pair that raises the likelihood of the text most.)
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from edutransformers.tokenizers.added_tokens import AddedToken
+from edutransformers.tokenizers.engine import Engine
+from edutransformers.tokenizers.merge_training import train_merges
+from edutransformers.tokenizers.normalizers import BertNormalizer
+from edutransformers.tokenizers.pre_tokenizers import BertPreTokenizer
+
+BERT_SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+
+
+def train_wordpiece(
+    texts: Iterable[str | Sequence[str]],
+    vocab_size: int = 30000,
+    min_frequency: int = 0,
+    limit_alphabet: int | None = None,
+    initial_alphabet: Sequence[str] = (),
+    special_tokens: Sequence[str | AddedToken] = BERT_SPECIAL_TOKENS,
+    continuing_subword_prefix: str = "##",
+    show_progress: bool = True,
+    normalizer=None,
+    pre_tokenizer=None,
+    length: int | None = None,
+) -> dict[str, int]:
+    """A WordPiece vocabulary {token: id} from an iterator of texts, or of lists of texts; the corpus is read once.
+
+    vocab_size        how many entries at most, special tokens and alphabet included
+    min_frequency     a pair must occur this often to become a token
+    limit_alphabet    keep only so many different characters, the most frequent
+    initial_alphabet  characters to keep whether or not they occur
+    normalizer, pre_tokenizer   how texts become words; BERT's uncased ones if not given
+    length            how many texts there are, for the progress bar
+
+    >>> vocab = train_wordpiece(["a text", "another text"], vocab_size=100)                    # doctest: +SKIP
+    >>> tokenizer = BertTokenizer(vocab=vocab)                                                 # doctest: +SKIP
+    """
+    normalizer = BertNormalizer() if normalizer is None else normalizer
+    pre_tokenizer = BertPreTokenizer() if pre_tokenizer is None else pre_tokenizer
+    word_counts = count_words(texts, normalizer, pre_tokenizer, show_progress, length)
+    return wordpiece_from_counts(
+        word_counts,
+        vocab_size,
+        min_frequency,
+        limit_alphabet,
+        initial_alphabet,
+        special_tokens,
+        continuing_subword_prefix,
+        show_progress,
+    )
+
+
+def count_words(texts: Iterable, normalizer, pre_tokenizer, show_progress: bool, length: int | None = None) -> Counter:
+    """How often each word, as normalizer and pre-tokenizer make them, occurs."""
+    counts: Counter = Counter()
+    for text in _with_progress(_flatten(texts), show_progress, "Counting words", length):
+        normalized = normalizer.normalize(text).text if normalizer else text
+        spans = pre_tokenizer.split(normalized) if pre_tokenizer else [(0, len(normalized))]
+        counts.update(normalized[start:stop] for start, stop in spans)
+    return counts
+
+
+def wordpiece_from_counts(
+    word_counts: dict[str, int],
+    vocab_size: int = 30000,
+    min_frequency: int = 0,
+    limit_alphabet: int | None = None,
+    initial_alphabet: Sequence[str] = (),
+    special_tokens: Sequence[str | AddedToken] = BERT_SPECIAL_TOKENS,
+    continuing_subword_prefix: str = "##",
+    show_progress: bool = True,
+    continuing_order: Sequence[str] | None = None,
+) -> dict[str, int]:
+    """The same from counted words.
+
+    Ids: special tokens, the alphabet by code point, the same characters with the prefix by code point (or in the given
+    `continuing_order`), then merges. Ids decide between pairs that occur equally often. The `tokenizers` library numbers the
+    prefixed characters in the order of a hash table that differs from run to run, so two of its own runs agree only up
+    to that order; given the same order, this vocabulary is the same.
+    """
+    tokens = list(dict.fromkeys(str(token) for token in special_tokens))
+    known = set(tokens)
+    for character in _alphabet(word_counts, initial_alphabet, limit_alphabet):
+        if character not in known:
+            known.add(character)
+            tokens.append(character)
+    prefix = continuing_subword_prefix
+    inside = {prefix + character for word in word_counts for character in word[1:] if character in known}
+    order = (
+        sorted(inside - known) if continuing_order is None else [token for token in continuing_order if token in inside]
+    )
+    tokens += order
+    ids = {token: i for i, token in enumerate(tokens)}
+    # A word's characters that aren't in the alphabet are left out, and what stood beside them becomes neighbours.
+    words = []
+    for word in word_counts:
+        kept = [(prefix if i else "") + character for i, character in enumerate(word) if character in known]
+        words.append([ids[token] for token in kept])
+    bar = _with_progress(None, show_progress, "Merging pairs", max(vocab_size - len(tokens), 0))
+    train_merges(
+        words,
+        list(word_counts.values()),
+        tokens,
+        vocab_size,
+        min_frequency,
+        join=lambda first, second: first + second.removeprefix(prefix),
+        on_merge=(lambda size: bar.update()) if bar is not None else (lambda size: None),
+    )
+    if bar is not None:
+        bar.close()
+    return {token: i for i, token in enumerate(tokens)}
+
+
+def train_new(
+    tokenizer, text_iterator, vocab_size, length=None, new_special_tokens=None, special_tokens_map=None, **kwargs
+):
+    """`tokenizer.train_new_from_iterator`: the same class, stages and special tokens with another vocabulary."""
+    renamed = dict(special_tokens_map or {})
+    engine: Engine = tokenizer._engine
+    added = [token for _, token in sorted(engine.added_tokens.by_id.items()) if token.special]
+    added = [_rename(token, renamed) for token in added]
+    added += [
+        token if isinstance(token, AddedToken) else AddedToken(token, special=True)
+        for token in new_special_tokens or ()
+    ]
+    special = [*added, *kwargs.pop("special_tokens", ())]
+    vocab = train_wordpiece(
+        text_iterator,
+        vocab_size,
+        special_tokens=special,
+        continuing_subword_prefix=engine.model.continuing_subword_prefix,
+        normalizer=engine.normalizer,
+        pre_tokenizer=engine.pre_tokenizer,
+        length=length,
+        **kwargs,
+    )
+    settings = {key: value for key, value in tokenizer.init_kwargs.items() if key != "name_or_path"}
+    for name, token in tokenizer.special_tokens_map_extended.items():
+        settings[name] = [_rename(t, renamed) for t in token] if isinstance(token, list) else _rename(token, renamed)
+    if new_special_tokens:
+        settings["additional_special_tokens"] = [*settings.get("additional_special_tokens", []), *new_special_tokens]
+    return type(tokenizer)(vocab=vocab, added_tokens_decoder={vocab[str(token)]: token for token in added}, **settings)
+
+
+def _rename(token, renamed: dict):
+    if str(token) not in renamed:
+        return token
+    new = str(renamed[str(token)])
+    return AddedToken.from_json({**token.to_json(), "content": new}) if isinstance(token, AddedToken) else new
+
+
+def _alphabet(word_counts: dict[str, int], initial_alphabet: Sequence[str], limit: int | None) -> list[str]:
+    counts: Counter = Counter()
+    for word, count in word_counts.items():
+        for character in word:
+            counts[character] += count
+    initial = {string[0] for string in initial_alphabet if string}
+    characters = set(counts) | initial
+    if limit is not None and len(characters) > limit:
+        # The most frequent stay, those of the initial alphabet first; equally frequent ones by code point.
+        ranked = sorted(characters, key=lambda c: (c not in initial, -counts[c], c))
+        characters = set(ranked[:limit])
+    return sorted(characters)
+
+
+def _flatten(texts: Iterable) -> Iterable[str]:
+    if isinstance(texts, str):
+        raise ValueError("texts is one str; pass an iterator of texts, e.g. [text] or an open file.")
+    for item in texts:
+        if isinstance(item, str):
+            yield item
+        elif isinstance(item, Iterable):
+            yield from _flatten(item)
+        else:
+            raise ValueError(f"texts must give str or lists of str, but gave {type(item).__name__} ({str(item)[:40]}).")
+
+
+def _with_progress(items, show: bool, what: str, total: int | None):
+    """`items` with a progress bar; with items=None a bar to be advanced by hand, or None if none is shown."""
+    if not show:
+        return items
+    from tqdm.auto import tqdm
+
+    return tqdm(items, desc=what, total=total, leave=False)
