@@ -28,8 +28,9 @@ def read_config_dict(name: str | os.PathLike, **kwargs) -> tuple[dict, dict]:
     filename = rest.pop("_configuration_file", CONFIG_NAME)
     path = Path(name) if os.path.isfile(name) else resolve_file(name, filename, **hub)
     if path is None:
+        where = f"the folder {os.path.abspath(name)}" if os.path.isdir(name) else str(name)
         raise CheckpointNotFoundError(
-            f"{name} has no {filename}, which says what kind of model it is and how large; expected the folder or "
+            f"{where} has no {filename}, which says what kind of model it is and how large; expected the folder or "
             "repository of a saved model"
         )
     fields = read_json(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from pathlib import Path
 
 from .environment import cache_folder, endpoint, offline_variable
@@ -17,10 +18,10 @@ def download(
     filename: str,
     *,
     cache_dir=None,
-    force_download=False,
-    local_files_only=False,
-    token=None,
-    revision="main",
+    force_download: bool = False,
+    local_files_only: bool = False,
+    token: str | bool | None = None,
+    revision: str = "main",
 ) -> Path | None:
     """The path of a hub repository's file in the cache, fetched first if it is not there or is out of date.
 
@@ -33,11 +34,21 @@ def download(
     folder = Path(cache_dir) if cache_dir is not None else cache_folder()
     offline = local_files_only or offline_variable() is not None
     try:
+        if re.fullmatch("[0-9a-f]{40}", revision) and not force_download:
+            # A commit never changes, so what the cache knows about it need not be asked again: neither a file that it
+            # holds nor one that it knows to be missing (anything else than a path or None).
+            cached = huggingface_hub.try_to_load_from_cache(name, filename, cache_dir=folder, revision=revision)
+            if cached is not None:
+                return Path(cached) if isinstance(cached, str) else None
         path = huggingface_hub.hf_hub_download(
             name, filename, revision=revision, cache_dir=folder, force_download=force_download and not offline,
             token=token, local_files_only=offline, endpoint=endpoint(), library_name="edutransformers",
         )  # fmt: skip
         return Path(path)
+    except utils.LocalEntryNotFoundError as error:  # an EntryNotFoundError too, but not the hub's own answer
+        return _from_cache(name, filename, folder, revision, local_files_only, error)
+    except utils.EntryNotFoundError:
+        return None
     except utils.GatedRepoError as error:
         raise CheckpointNotFoundError(
             f"{name} is gated: ask for access at {endpoint()}/{name}, then pass token=... of an account that has it"
@@ -56,12 +67,7 @@ def download(
             f"{name!r} is not a local folder and can't be a name on the hub, which is 'name' or 'owner/name'"
         ) from error
     except Exception as error:
-        # LocalEntryNotFoundError is an EntryNotFoundError that means "not in the cache, and the hub was not asked".
-        if isinstance(error, utils.EntryNotFoundError) and not isinstance(error, utils.LocalEntryNotFoundError):
-            return None
-        if not isinstance(error, (utils.LocalEntryNotFoundError, utils.HfHubHTTPError, OSError)) and not (
-            _is_http_error(error)
-        ):
+        if not _is_connection_error(error):
             raise
         return _from_cache(name, filename, folder, revision, local_files_only, error)
 
@@ -72,9 +78,7 @@ def _from_cache(name, filename, folder, revision, local_files_only, error) -> Pa
 
     cached = huggingface_hub.try_to_load_from_cache(name, filename, cache_dir=folder, revision=revision)
     if isinstance(cached, str):
-        logger.warning(
-            "%s did not answer (%s); the cached %s/%s is used", endpoint(), _first_line(error), name, filename
-        )
+        logger.warning("%s did not answer (%s); the cached %s/%s is used", endpoint(), _why(error), name, filename)
         return Path(cached)
     if has_snapshot(name, folder, revision):
         return None
@@ -83,7 +87,7 @@ def _from_cache(name, filename, folder, revision, local_files_only, error) -> Pa
     elif offline_variable() is not None:
         why = f"{offline_variable()} forbids downloading it"
     else:
-        why = f"{endpoint()} could not be reached ({_first_line(error)})"
+        why = f"{endpoint()} can't be reached ({_why(error)})"
     raise CheckpointNotFoundError(
         f"{name} is not a local folder, the cache {folder} does not hold it, and {why}{_hint(name)}"
     ) from error
@@ -107,10 +111,14 @@ def _hint(name: str) -> str:
     return f"; these come with edutransformers: {', '.join(shipped)}" if shipped else ""
 
 
-def _first_line(error: BaseException) -> str:
+def _why(error: BaseException) -> str:
+    """The cause of an error, in its own words: huggingface_hub wraps a refused connection into a general advice."""
+    while error.__cause__ is not None:
+        error = error.__cause__
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
-def _is_http_error(error: BaseException) -> bool:
-    """True for requests' and httpx's own errors: huggingface_hub changed from one to the other with 1.0."""
-    return any(base.__module__.split(".")[0] in ("requests", "httpx", "httpcore") for base in type(error).__mro__)
+def _is_connection_error(error: BaseException) -> bool:
+    """True for the errors of requests and httpx (huggingface_hub changed from one to the other), and Python's own."""
+    packages = {base.__module__.split(".")[0] for base in type(error).__mro__}
+    return isinstance(error, (ConnectionError, TimeoutError)) or bool(packages & {"requests", "httpx", "httpcore"})

@@ -151,6 +151,8 @@ def _find_config(model_class, config, name, kwargs, hub):
         if config is None and name is None:
             raise ValueError("from_pretrained(None, …) needs config=...")
         where = name if config is None else config
+        if config is None and os.path.isfile(name):  # one weights file was named; its config is beside it
+            where = os.path.dirname(os.path.abspath(name))
         config, kwargs = load_config(config_class, where, return_unused_kwargs=True, **kwargs, **hub)
         commit = kwargs.pop("_commit_hash", None)
         config.name_or_path = str(name)
@@ -182,7 +184,7 @@ def all_places(model: Module) -> dict[str, Parameter | Buffer]:
 
 
 def _compare_shapes(model, tensors, places, names: NameMap):
-    """({checkpoint's name: model's name} where shapes agree, [(checkpoint's name, its shape, model's shape)] elsewhere)."""
+    """({checkpoint's name: model's name} where shapes agree, [(checkpoint's name, its shape, the model's)] where not)."""
     fitting, mismatched = {}, []
     for saved, place in names.places.items():
         found, expected = tuple(tensors[saved].shape), tuple(places[place].data.shape)
@@ -196,10 +198,13 @@ def _compare_shapes(model, tensors, places, names: NameMap):
 def _fill(tensors, fitting, places, dtype, device) -> set[int]:
     """Read every tensor straight into its place's number type. Returns the ids of the places that were filled."""
     filled: set[int] = set()
-    for saved, place_name in fitting.items():
-        place, tensor = places[place_name], tensors[saved]
-        if id(place) in filled:
-            continue  # a tied weight that the checkpoint holds under each of its names
+    saved_names = {place_name: saved for saved, place_name in fitting.items()}
+    for place_name, place in places.items():
+        # A tied weight may be in the checkpoint under each of its names; the model's first one counts.
+        if place_name not in saved_names or id(place) in filled:
+            continue
+        saved = saved_names[place_name]
+        tensor = tensors[saved]
         is_float = place.data.dtype.kind == "f"
         if is_float != ("float" in tensor.dtype):
             _refuse_numbers(saved, tensor, place)

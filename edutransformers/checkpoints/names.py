@@ -55,15 +55,14 @@ def match_names(saved: Iterable[str], expected: Iterable[str], prefix: str = "",
         added = dotted if in_checkpoint and not in_model else ""
         removed = dotted if in_model and not in_checkpoint else ""
 
-    places, taken, unexpected = {}, set(), []
-    for name, new_name in renamed.items():
+    places, taken = {}, set()
+    # A name that the model itself uses wins over another spelling of the same weight.
+    for name, new_name in sorted(renamed.items(), key=lambda pair: pair[1] not in expected):
         place = find_place(new_name, expected, added, removed)
-        if place is None or place in taken:
-            unexpected.append(name)
-        else:
+        if place is not None and place not in taken:
             places[name] = place
             taken.add(place)
-    return NameMap(places, unexpected, added, removed)
+    return NameMap(places, [name for name in renamed if name not in places], added, removed)
 
 
 def find_place(name: str, expected: set[str], added: str = "", removed: str = "") -> str | None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import pickletools
 from typing import NamedTuple
 
-from .tensors import count, extent
+from .tensors import check_shape, count, extent
 
 
 class UnsafePickleError(ValueError):
@@ -55,8 +55,8 @@ def rebuild_tensor(storage, offset, shape, strides, *_) -> StoredTensor:
     """A view of a storage, after checking that all of it lies inside."""
     if not isinstance(storage, Storage):
         raise UnsafePickleError("a tensor is made of something that is no storage")
-    if not _naturals(shape) or not _naturals(strides) or not _naturals((offset,)) or len(shape) != len(strides):
-        raise UnsafePickleError(f"a tensor has offset {offset!r}, shape {shape!r} and strides {strides!r}")
+    if not check_shape(shape) or not check_shape(strides) or not check_shape((offset,)) or len(shape) != len(strides):
+        raise UnsafePickleError("a tensor's shape, strides or offset are not natural numbers, or don't fit together")
     length = extent(shape, strides)
     if length and offset + length > storage.length:
         raise UnsafePickleError(
@@ -76,11 +76,13 @@ def rebuild_parameter(data, *_):
 
 def ordered_dict(pairs=()):
     """An empty dictionary, or one made from a list of pairs (Python's own OrderedDict is pickled in both ways)."""
-    return dict(pairs)
+    dictionary = {}
+    _put(dictionary, [item for pair in pairs for item in pair])
+    return dictionary
 
 
 def torch_size(sides=()):
-    return tuple(sides)
+    return tuple(sides) if isinstance(sides, (list, tuple)) else ()
 
 
 ALLOWED = {  # name in the file -> what a call of it makes here
@@ -148,7 +150,7 @@ def _push_name(stack, name: str):
     if name not in ALLOWED:
         raise UnsafePickleError(
             f"its pickle names {name}, which is neither a tensor nor a part of one; it was not imported, nothing "
-            "was executed. Ask for a safetensors file, or if you trust the file convert it with torch.load and save_file"
+            "was executed. Ask for a safetensors file, or convert this one with torch if you trust it"
         )
     stack.append(Name(name))
 
@@ -166,23 +168,30 @@ def _persistent(stack, memo, argument):
     """BINPERSID: a storage by its id ("storage", type, key, device, length[, (root key, offset, length)])."""
     kind, type_name, key, _, length, *view = stack.pop()
     if kind != "storage" or not isinstance(type_name, Name) or type_name.name not in STORAGE_DTYPES:
-        raise UnsafePickleError(f"its pickle refers to a {kind!r} of type {getattr(type_name, 'name', type_name)!r}")
-    if not isinstance(key, str) or not _naturals((length,)):
-        raise UnsafePickleError(f"its pickle refers to a storage {key!r} of length {length!r}")
+        raise UnsafePickleError("its pickle refers to something outside that is no storage of a tensor")
     root = view[0] if view else None
-    if root is not None and (len(root) != 3 or not isinstance(root[0], str) or not _naturals(root[1:])):
-        raise UnsafePickleError(f"its pickle refers to a part {root!r} of another storage")
+    if not isinstance(key, str) or not check_shape((length,)):
+        raise UnsafePickleError("its pickle refers to a storage without a proper key and length")
+    if root is not None and (len(root) != 3 or not isinstance(root[0], str) or not check_shape(root[1:])):
+        raise UnsafePickleError("its pickle refers to a part of another storage that is not one")
     stack.append(Storage(key, STORAGE_DTYPES[type_name.name], length, root))
 
 
 def _set_item(stack, memo, argument):
-    value, key = stack.pop(), stack.pop()
-    _dictionary(stack)[key] = value
+    items = [stack.pop(), stack.pop()][::-1]
+    _put(_dictionary(stack), items)
 
 
 def _set_items(stack, memo, argument):
     items = _pop_to_mark(stack)
-    _dictionary(stack).update(zip(items[::2], items[1::2]))
+    _put(_dictionary(stack), items)
+
+
+def _put(dictionary: dict, items: list):
+    for key, value in zip(items[::2], items[1::2]):
+        if not isinstance(key, (str, int)):  # hashing a tuple of tuples of … could take for ever
+            raise UnsafePickleError(f"its pickle has a {type(key).__name__} as the key of a dictionary, not a name")
+        dictionary[key] = value
 
 
 def _dictionary(stack) -> dict:
@@ -263,7 +272,3 @@ _INSTRUCTIONS = {
     "BUILD": _build,
     "BINPERSID": _persistent,
 }
-
-
-def _naturals(numbers) -> bool:
-    return isinstance(numbers, (tuple, list)) and all(type(n) is int and n >= 0 for n in numbers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 
 from .environment import offline_variable
@@ -45,7 +46,7 @@ def read_checkpoint(
         index = resolve_file(name, with_variant(index_name, variant), **hub)
         if index is not None:
             pinned = {**hub, "_commit_hash": commit_of(index) or hub.get("_commit_hash")}
-            return read_shards(index, lambda shard: resolve_file(name, shard, **pinned), read)  # noqa: B023 (used at once)
+            return read_shards(index, partial(resolve_file, name, **pinned), read)
     raise _no_weights(name, use_safetensors, variant, hub)
 
 

@@ -6,11 +6,14 @@ package that carries it; the Hugging Face cache; the Hugging Face hub (unless of
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from .errors import CheckpointNotFoundError
 from .packaged import package_folder, packaged_checkpoint, shipped_folder
+
+logger = logging.getLogger("edutransformers.checkpoints")
 
 HUB_ARGUMENTS = (  # what from_pretrained passes on to resolve_file
     "cache_dir", "force_download", "local_files_only", "token", "revision", "subfolder", "proxies", "resume_download",
@@ -51,6 +54,8 @@ def resolve_file(
     unknown = [key for key in ignored if key not in HUB_ARGUMENTS]
     if unknown:
         raise TypeError(f"resolve_file got an unknown argument {unknown[0]!r}")
+    if ignored.get("proxies"):
+        logger.warning("`proxies` has no effect; set the environment variable HTTPS_PROXY instead")
     if use_auth_token is not None:
         if token is not None:
             raise ValueError("`token` and `use_auth_token` are both given; give only `token`")

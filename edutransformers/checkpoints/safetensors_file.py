@@ -17,7 +17,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from .errors import looks_like
-from .tensors import FileState, LazyTensor, count, dtype_name, item_size, to_bfloat16
+from .tensors import FileState, LazyTensor, check_shape, count, dtype_name, item_size, to_bfloat16
 
 DTYPES = {  # the format's name -> ours
     "BOOL": "bool", "U8": "uint8", "I8": "int8", "U16": "uint16", "I16": "int16", "U32": "uint32", "I32": "int32",
@@ -100,16 +100,15 @@ def _refuse_duplicates(pairs):
 def _check_entry(source: FileState, name: str, entry, data_length: int):
     """(dtype, shape, first byte, byte behind the last) of one header entry, after checking that they fit together."""
 
-    def natural_numbers(x):
-        return isinstance(x, list) and all(type(n) is int and n >= 0 for n in x)
-
     if not isinstance(entry, dict) or not {"dtype", "shape", "data_offsets"} <= entry.keys():
         raise source.wrong(f"the header's entry for {name!r} lacks dtype, shape or data_offsets; fetch the file again")
     dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
-    if not natural_numbers(shape) or not natural_numbers(offsets) or len(offsets) != 2:
-        raise source.wrong(f"{name!r} has shape {shape!r} and offsets {offsets!r}; expected lists of natural numbers")
-    if dtype not in BITS:
-        raise source.wrong(f"{name!r} has the number type {dtype!r}, which is not one of {', '.join(BITS)}")
+    if not check_shape(shape):
+        raise source.wrong(f"{name!r} has the shape {shape!r:.100}; expected a list of natural numbers")
+    if not check_shape(offsets) or len(offsets) != 2:
+        raise source.wrong(f"{name!r} has the offsets {offsets!r:.100}; expected two natural numbers")
+    if not isinstance(dtype, str) or dtype not in BITS:
+        raise source.wrong(f"{name!r} has the number type {dtype!r:.100}, which is not one of {', '.join(BITS)}")
     begin, end = offsets
     if not begin <= end <= data_length:
         raise source.wrong(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import secrets
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,9 @@ import numpy as np
 from .config_file import CONFIG_NAME, config_text
 from .read import with_variant
 from .safetensors_file import stored_dtype, total_bytes, write_safetensors
-from .sharded import index_text, parse_size, split
+from .sharded import SAVE_MARK, index_text, parse_size, split
 from .tensors import count, dtype_name, item_size
+from .torch_bin_writer import write_torch_bin
 from .write import write_files
 
 logger = logging.getLogger("edutransformers.checkpoints")
@@ -51,13 +53,17 @@ def save_model(
     arrays = unique_arrays(model) if state_dict is None else dict(state_dict)
     arrays = {name: array for name, array in arrays.items() if name not in (_ignored_keys(model) or ())}
 
-    weights_name, write = ("model.safetensors", write_safetensors) if safe_serialization else _torch_format()
-    weights_name = with_variant(weights_name, variant)
+    weights_name = with_variant("model.safetensors" if safe_serialization else "pytorch_model.bin", variant)
+    write = write_safetensors if safe_serialization else write_torch_bin
     sizes = {name: count(x.shape) * item_size(stored_dtype(x, dtype)) for name, x in arrays.items()}
     shards = split(sizes, parse_size(max_shard_size), weights_name)
 
+    metadata = {"format": "pt"}
+    if len(shards) > 1:
+        metadata[SAVE_MARK] = secrets.token_hex(8)  # so that shards of two saves, one interrupted, are told apart
+
     def writer(names):
-        return lambda file: write(file, {name: arrays[name] for name in names}, dtype)
+        return lambda file: write(file, {name: arrays[name] for name in names}, dtype, metadata)
 
     files = {filename: writer(names) for filename, names in shards.items()}
     config = config_text(
@@ -131,7 +137,3 @@ def _file_dtype(dtype) -> str | None:
 
 def _ignored_keys(model):
     return getattr(model, "_keys_to_ignore_on_save", None)
-
-
-def _torch_format():
-    raise ValueError("safe_serialization=False is not supported: weights are written as safetensors only")

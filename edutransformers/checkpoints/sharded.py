@@ -9,11 +9,14 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from .errors import CheckpointFormatError, CheckpointNotFoundError, explain_wrong_file
+from .safetensors_file import read_metadata
 from .tensors import LazyTensor
+
+SAVE_MARK = "edutransformers_save"
 
 
 def read_index(path) -> dict[str, str]:
@@ -46,18 +49,37 @@ def check_plain_name(filename, index: Path, tensor: str) -> None:
 
 
 def check_inside(shard: Path, index: Path) -> None:
-    """Refuse a shard that is really, links followed, somewhere else than beside the index.
+    """Refuse a shard that is really, links followed, somewhere else than in the folder or beside the real index.
 
-    In the Hugging Face cache both are links into one folder of blobs, which is fine: what counts is where the files
-    really are. A link of its own that leads elsewhere could make us read any file of this machine.
+    A link in a checkpoint that came as an archive could make us read any file of this machine. In the Hugging Face
+    cache all files are links, into the folders of blobs of that cache.
     """
     real = Path(os.path.realpath(shard)).parent
-    allowed = (Path(os.path.realpath(index.parent)), Path(os.path.realpath(index)).parent)
-    if real not in allowed:
-        raise CheckpointFormatError(
-            f"{shard} is a link that leads out of the checkpoint's folder, to {os.path.realpath(shard)}; "
-            "put the file itself there if you trust it"
-        )
+    if real in (Path(os.path.realpath(index.parent)), Path(os.path.realpath(index)).parent):
+        return
+    if any(real.is_relative_to(blobs) for blobs in _blob_folders(index)):
+        return
+    raise CheckpointFormatError(
+        f"{shard} is a link that leads out of the checkpoint's folder, to {os.path.realpath(shard)}; "
+        "put the file itself there if you trust it"
+    )
+
+
+def _blob_folders(index: Path) -> list[Path]:
+    """Where a file of the Hugging Face cache may really be; nothing for a path that is not in such a cache.
+
+    <cache>/models--owner--name/snapshots/<commit>/model.safetensors.index.json   a link
+    <cache>/models--owner--name/blobs/                                            to here
+    <cache>/blobs/                                                                or here: shared by repositories
+    """
+    parts = index.absolute().parts
+    if "snapshots" not in parts:
+        return []
+    repository = Path(*parts[: len(parts) - 1 - parts[::-1].index("snapshots")])
+    if not repository.name.startswith("models--"):
+        return []
+    cache = Path(os.path.realpath(repository.parent))
+    return [cache / repository.name / "blobs", cache / "blobs"]
 
 
 def read_shards(
@@ -66,6 +88,7 @@ def read_shards(
     """All tensors of a sharded checkpoint by name.
 
     `find` brings a file of the checkpoint by name (None: missing), `read` lists the tensors of one file.
+    Raises `CheckpointNotFoundError` when files are missing, `CheckpointFormatError` when they are not one checkpoint.
     """
     weight_map = read_index(index)
     paths = {filename: find(filename) for filename in dict.fromkeys(weight_map.values())}
@@ -77,6 +100,7 @@ def read_shards(
         )
     for path in paths.values():
         check_inside(path, index)
+    check_one_save(path for path in paths.values() if path.suffix == ".safetensors")
     shards = {filename: read(path) for filename, path in paths.items()}
     tensors = {}
     for name, filename in weight_map.items():
@@ -87,6 +111,21 @@ def read_shards(
             )
         tensors[name] = shards[filename][name]
     return tensors
+
+
+def check_one_save(paths: Iterable[Path]) -> None:
+    """Refuse files of which some are older than others: a save that was killed while it renamed them.
+
+    Files that this library writes carry a mark, the same in all files of one save; others have none.
+    """
+    marks = {path: read_metadata(path).get(SAVE_MARK) for path in paths}
+    if len(set(marks.values())) > 1:
+        first, *others = marks
+        other = next(path for path in others if marks[path] != marks[first])
+        raise CheckpointFormatError(
+            f"{first} and {other.name} come from two different saves, one of which was interrupted; "
+            "save the model again, or use an earlier checkpoint"
+        )
 
 
 # -- writing ----------------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..backend import to_numpy
 from .errors import CheckpointFormatError, explain_wrong_file
 
 logger = logging.getLogger("edutransformers.checkpoints")
@@ -22,6 +23,9 @@ STORED_AS = {  # name -> the NumPy type of its bytes in the file; checkpoint fil
     "uint64": "<u8", "int64": "<i8", "float16": "<f2", "bfloat16": "<u2", "float32": "<f4", "float64": "<f8",
     "complex64": "<c8",
 }  # fmt: skip
+
+
+MOST_AXES = 32  # of a NumPy array, in NumPy 1
 
 
 def item_size(dtype: str) -> int:
@@ -120,7 +124,7 @@ class HeldTensor:
     """An array in memory with the face of a LazyTensor: what `from_pretrained(..., state_dict=...)` hands over."""
 
     def __init__(self, array):
-        self.array = np.asarray(array)
+        self.array = array if isinstance(array, np.ndarray) else to_numpy(array)
         self.dtype = self.array.dtype.name
         self.shape = self.array.shape
 
@@ -137,6 +141,13 @@ def count(shape) -> int:
     for side in shape:
         total *= side
     return total
+
+
+def check_shape(shape) -> bool:
+    """True for a list of natural numbers that NumPy can make an array of."""
+    if not isinstance(shape, (list, tuple)) or not all(type(side) is int and 0 <= side < 2**48 for side in shape):
+        return False
+    return len(shape) <= MOST_AXES and count(max(side, 1) for side in shape) < 2**56
 
 
 def extent(shape, strides) -> int:

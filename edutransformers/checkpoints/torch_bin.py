@@ -14,9 +14,10 @@ A storage is a byte range of the file either way, so a tensor can be read when i
 from __future__ import annotations
 
 import io
+import struct
 import zipfile
 
-from .errors import looks_like
+from .errors import CheckpointFormatError, looks_like
 from .pickle_reader import Storage, StoredTensor, UnsafePickleError, read_pickle
 from .tensors import FileState, LazyTensor, item_size
 
@@ -41,9 +42,12 @@ def read_torch_bin(path) -> dict[str, LazyTensor]:
         else:
             raise source.wrong("it is not a file of torch.save; fetch it again")
         return _tensors(source, saved, ranges)
-    except (UnsafePickleError, zipfile.BadZipFile, EOFError) as error:
-        why = f"its zip archive is damaged ({error}): fetch it again" if kind == "zip" else str(error)
-        raise source.wrong(str(error) if isinstance(error, UnsafePickleError) else why) from error
+    except UnsafePickleError as error:
+        raise source.wrong(str(error)) from error
+    except CheckpointFormatError:
+        raise
+    except (zipfile.BadZipFile, EOFError, RuntimeError, ValueError, OverflowError, struct.error) as error:
+        raise source.wrong(f"its zip archive is damaged ({error}); fetch it again") from error
 
 
 def _tensors(source: FileState, saved, ranges: dict[str, tuple[int, int]]) -> dict[str, LazyTensor]:
@@ -52,7 +56,7 @@ def _tensors(source: FileState, saved, ranges: dict[str, tuple[int, int]]) -> di
     tensors = {}
     for name, tensor in saved.items():
         if not isinstance(tensor, StoredTensor):
-            found = f"a {type(tensor).__name__} under {name!r}"
+            found = f"a {type(tensor).__name__} under {name!r:.100}"
             raise source.wrong(f"it holds {found}; expected tensors only (is it a whole training state, not a model?)")
         start, length = _find_storage(source, name, tensor.storage, ranges)
         width = item_size(tensor.storage.dtype)
@@ -94,8 +98,11 @@ def _read_zip(source: FileState):
         for entry in entries:
             if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size:
                 raise source.wrong(f"{entry.filename} in it is compressed, which torch.save never does")
-            if entry.filename == f"{folder}/byteorder" and archive.read(entry) != b"little":
-                raise source.wrong("it was saved on a big-endian machine; save it again as safetensors")
+            if entry.filename == f"{folder}/byteorder":
+                start, length = _entry_range(source, raw, entry)
+                raw.seek(start)
+                if raw.read(min(length, 8)) != b"little":
+                    raise source.wrong("it was saved on a big-endian machine; save it again as safetensors")
             if entry.filename.startswith(f"{folder}/data/"):
                 ranges[entry.filename.removeprefix(f"{folder}/data/")] = _entry_range(source, raw, entry)
         start, length = _entry_range(source, raw, pickles[0])
@@ -105,7 +112,7 @@ def _read_zip(source: FileState):
 
 def _entry_range(source: FileState, raw, entry: zipfile.ZipInfo) -> tuple[int, int]:
     """Where the bytes of an entry of a zip file are. Its own header repeats name and extra data, of any length."""
-    raw.seek(entry.header_offset)
+    raw.seek(max(entry.header_offset, 0))
     header = raw.read(ZIP_LOCAL_HEADER)
     if len(header) < ZIP_LOCAL_HEADER or header[:4] != b"PK\x03\x04":
         raise source.wrong(f"{entry.filename} in it is not where the zip's list says; fetch it again")
@@ -124,8 +131,8 @@ def _read_legacy(source: FileState):
     with source.open() as raw, io.BufferedReader(raw) as file:
         if read_pickle(file) != MAGIC:
             raise source.wrong("it is a pickle, but not one of torch.save; nothing of it was executed")
-        if (protocol := read_pickle(file)) != PROTOCOL:
-            raise source.wrong(f"it has torch.save's protocol {protocol!r}; expected {PROTOCOL}")
+        if read_pickle(file) != PROTOCOL:
+            raise source.wrong(f"it has another version of torch.save's format; expected {PROTOCOL}")
         system = read_pickle(file)
         if not isinstance(system, dict) or system.get("little_endian") is not True:
             raise source.wrong("it was saved on a big-endian machine; save it again as safetensors")
@@ -134,8 +141,8 @@ def _read_legacy(source: FileState):
         dtypes = _storage_dtypes(saved)
         ranges = {}
         for key in keys if isinstance(keys, list) else ():
-            if key not in dtypes:
-                raise source.wrong(f"it lists a storage {key!r} that no tensor uses, so its length is unknown")
+            if not isinstance(key, str) or key not in dtypes:
+                raise source.wrong(f"it lists a storage {key!r:.50} that no tensor uses, so its length is unknown")
             length = int.from_bytes(file.read(8), "little") * item_size(dtypes[key])
             start = file.tell()
             if start + length > source.size:
