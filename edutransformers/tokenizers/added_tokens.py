@@ -52,7 +52,7 @@ class AddedToken:
 
     @classmethod
     def from_json(cls, part: dict) -> "AddedToken":
-        """From a dictionary of tokenizer.json, tokenizer_config.json or special_tokens_map.json; other keys don't matter."""
+        """From an entry of tokenizer.json, tokenizer_config.json or special_tokens_map.json; ignores other keys."""
         names = ("single_word", "lstrip", "rstrip", "normalized", "special")
         return cls(part["content"], **{name: part[name] for name in names if part.get(name) is not None})
 

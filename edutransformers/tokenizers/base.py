@@ -206,8 +206,8 @@ class PreTrainedTokenizer(SpecialTokensMixin):
 
         >>> tokenizer(["A text.", "A longer text."], padding=True, return_tensors="np")        # doctest: +SKIP
 
-        With `return_overflowing_tokens` what truncation cut off comes as further rows, each sharing `stride` tokens with
-        the row before, and `overflow_to_sample_mapping` says which text a row is of.
+        With `return_overflowing_tokens` what truncation cut off comes as further rows, each sharing `stride` tokens
+        with the row before, and `overflow_to_sample_mapping` says which text a row is of.
         """
         options = dict(locals())
         for name in ("self", "text", "text_pair", "text_target", "text_pair_target"):
@@ -231,8 +231,8 @@ class PreTrainedTokenizer(SpecialTokensMixin):
         """The same as calling the tokenizer on a list of texts, or of (text, text_pair) tuples."""
         if not isinstance(batch_text_or_text_pairs, (list, tuple)):
             raise TypeError(
-                f"batch_encode_plus needs a list of texts, not {type(batch_text_or_text_pairs).__name__}; for one text call "
-                "the tokenizer itself."
+                f"batch_encode_plus needs a list of texts, not {type(batch_text_or_text_pairs).__name__}; for one "
+                "text call the tokenizer itself."
             )
         return self(batch_text_or_text_pairs, **kwargs)
 
@@ -319,7 +319,8 @@ class PreTrainedTokenizer(SpecialTokensMixin):
             self._warned_too_long = True
             logger.warning(
                 "Token indices sequence length is longer than the specified maximum sequence length for this model "
-                "(%d > %d). Running this sequence through the model will result in indexing errors; pass truncation=True.",
+                "(%d > %d). Running this sequence through the model will result in indexing errors; pass "
+                "truncation=True.",
                 length,
                 self.model_max_length,
             )
@@ -431,6 +432,7 @@ def _as_id_list(ids) -> list[int]:
     for i in ids:
         if not isinstance(i, (int, np.integer)) or isinstance(i, bool):
             raise ValueError(
-                f"Ids must be whole numbers, but one is {type(i).__name__} ({str(i)[:40]}); for several rows use batch_decode."
+                f"Ids must be whole numbers, but one is {type(i).__name__} ({str(i)[:40]}); for several rows use "
+                "batch_decode."
             )
     return [int(i) for i in ids]

@@ -27,8 +27,8 @@ class TokenSpan(NamedTuple):
 class BatchEncoding(UserDict):
     """Dictionary with `input_ids`, `attention_mask` and so on, also as attributes (`batch.input_ids`).
 
-    `batch[0]` and `batch.encodings` give rows as `Encoding`; the methods below answer where tokens came from. Those that
-    take (batch_or_token_index, token_index) may leave out the first for a batch of one: `batch.token_to_chars(3)`.
+    `batch[0]` and `batch.encodings` give rows as `Encoding`; the methods below answer where tokens came from. Those
+    that take (batch_or_token_index, token_index) may leave out the first for a batch of one: `batch.token_to_chars(3)`.
     """
 
     def __init__(
@@ -146,7 +146,8 @@ class BatchEncoding(UserDict):
     def _known_encodings(self) -> list[Encoding]:
         if not self._encodings:
             raise ValueError(
-                "This BatchEncoding doesn't know where its tokens came from: it was not made by calling a tokenizer on text."
+                "This BatchEncoding doesn't know where its tokens came from: it was not made by calling a tokenizer "
+                "on text."
             )
         return self._encodings
 
@@ -182,8 +183,8 @@ class BatchEncoding(UserDict):
                     raise ValueError("rows of different lengths")
             except ValueError:
                 raise ValueError(
-                    f"The rows of {key!r} have different lengths and make no array: pass padding=True, and truncation=True "
-                    "for texts longer than the model."
+                    f"The rows of {key!r} have different lengths and make no array: pass padding=True, and "
+                    "truncation=True for texts longer than the model."
                 ) from None
             self.data[key] = xp.asarray(array)
         return self
@@ -205,7 +206,7 @@ def _array_module(tensor_type: str):
         return backend.module_for("cupy")
     if name in ("pt", "tf", "jax", "flax", "mlx", "torch", "tensorflow"):
         raise ValueError(
-            f"return_tensors={tensor_type!r} needs a framework that edutransformers does without: use 'np' for NumPy arrays "
-            "or 'cp' for CuPy arrays on a GPU."
+            f"return_tensors={tensor_type!r} needs a framework that edutransformers does without: use 'np' for NumPy "
+            "arrays or 'cp' for CuPy arrays on a GPU."
         )
     raise ValueError(f"return_tensors={tensor_type!r} is unknown: use 'np' (NumPy), 'cp' (CuPy) or None (lists).")

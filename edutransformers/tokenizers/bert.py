@@ -90,7 +90,7 @@ class BertTokenizer(PreTrainedTokenizer):
 
     @classmethod
     def from_files(cls, files: dict[str, Path], **settings) -> "BertTokenizer":
-        """From tokenizer.json, or from vocab.txt if there is none; settings that are given count for more than the file."""
+        """From tokenizer.json, or from vocab.txt if there is none; settings that are given outrank the file's."""
         if "tokenizer_file" not in files:
             return cls(vocab_file=files["vocab_file"], **settings)
         engine = read_tokenizer_json(files["tokenizer_file"])

@@ -1,8 +1,8 @@
 """What encoding one text, or one pair, gives: ids, and for each id where it came from.
 
-Two classes: `TokenizedText` is one text, cut into tokens, before anything is truncated or added. `Encoding` is a row for a
-model: pieces of tokenized texts, special tokens and padding one after the other. Offsets and word numbers are worked out
-when they are asked for; most callers want ids only.
+Two classes: `TokenizedText` is one text, cut into tokens, before anything is truncated or added. `Encoding` is a row
+for a model: pieces of tokenized texts, special tokens and padding one after the other. Offsets and word numbers are
+worked out when they are asked for; most callers want ids only.
 """
 
 import re
@@ -66,7 +66,7 @@ class TokenizedText:
 
 
 class TokenizedWords:
-    """The tokens of a text that came as a list of words: offsets count within each word, word numbers are the list's."""
+    """The tokens of a text that came as a list of words: offsets count within each word, word numbers in the list."""
 
     def __init__(self, words: list[TokenizedText]):
         self.words = words

@@ -1,12 +1,13 @@
 """The tokenizer's engine: text -> normalizer -> words -> model -> special tokens -> truncation -> padding.
 
-The stages are exchangeable objects; which ones a tokenizer has is what tokenizer.json says. This file joins them and keeps
-the cache that makes it quick: in prose a few thousand words make up most of a text.
+The stages are exchangeable objects; which ones a tokenizer has is what tokenizer.json says. This file joins them and
+keeps the cache that makes it quick: in prose a few thousand words make up most of a text.
 """
 
 from collections.abc import Sequence
 
 from edutransformers.tokenizers.added_tokens import AddedToken, AddedTokens
+from edutransformers.tokenizers.aligned_text import AlignedText
 from edutransformers.tokenizers.encoding import (
     BETWEEN_BLANKS,
     Chunk,
@@ -74,7 +75,7 @@ class Engine:
                 stretches = BETWEEN_BLANKS.findall(text, start, stop)
                 parts.append(Part(start, stop, list(map(self._cache.__getitem__, stretches)), True))
             else:
-                parts.append(Part(start, stop, [self._tokenize_whole(text[start:stop], keep)], False))
+                parts += self._parts_of_whole(text, start, stop, keep)
         return TokenizedText(text, parts)
 
     def tokenize_words(self, words: Sequence[str]) -> TokenizedWords:
@@ -91,11 +92,22 @@ class Engine:
         normalized = self.normalizer.normalize(text).text if self.normalizer else text
         return not self.added_tokens.occurs_normalized(normalized)
 
+    def _parts_of_whole(self, text: str, start: int, stop: int, keep: frozenset) -> list[Part]:
+        """text[start:stop] in one go, or cut at the words of `never_split`."""
+        parts = []
+        for match in BETWEEN_BLANKS.finditer(text, start, stop) if self.never_split else ():
+            if match[0] in self.never_split:
+                before = self._tokenize_whole(text[start : match.start()], keep)
+                parts.append(Part(start, match.start(), [before], False))
+                parts.append(Part(match.start(), match.end(), [self._cache[match[0]]], False))
+                start = match.end()
+        return [*parts, Part(start, stop, [self._tokenize_whole(text[start:stop], keep)], False)]
+
     def _tokenize_whole(self, text: str, keep: frozenset = frozenset()) -> Chunk:
         """Normalize, cut out normalized added tokens, split into words, and each word into tokens."""
         if not text:
             return Chunk((), (), (), 0)
-        normalized = self.normalizer.normalize(text) if self.normalizer else _unchanged(text)
+        normalized = self.normalizer.normalize(text) if self.normalizer else AlignedText(text)
         ids, offsets, words, word_count = [], [], [], 0
         for start, stop, added in self.added_tokens.split_normalized(normalized.text, keep):
             if added is not None:
@@ -141,8 +153,8 @@ class Engine:
                 windows(len(text.ids), size, truncation.stride, truncation.side) for text, size in zip(texts, kept)
             ]
         rows = []
-        # Every window of the first text with every window of the second. The row that stays comes first; the original then
-        # puts the other windows of the first text before those of the second.
+        # Every window of the first text with every window of the second. The row that stays comes first; the original
+        # then puts the other windows of the first text before those of the second.
         for combination in _combinations(*shown):
             pieces = []
             for slot in slots:
@@ -193,15 +205,12 @@ class _ChunkCache(dict):
             self[stretch] = chunk
         return chunk
 
+    def __reduce__(self):
+        return _ChunkCache, (self.engine,)  # a copied or unpickled tokenizer starts with an empty cache
+
 
 def _one_token(i: int, length: int) -> Chunk:
     return Chunk((i,), ((0, length),), (0,), 1)
-
-
-def _unchanged(text: str):
-    from edutransformers.tokenizers.aligned_text import AlignedText
-
-    return AlignedText(text)
 
 
 def _combinations(first: list, second: list | None = None) -> list[tuple]:
@@ -215,11 +224,11 @@ def _check_room(truncation: Truncation, special: int) -> None:
     room = truncation.max_length - special
     if room < 0:
         raise ValueError(
-            f"max_length={truncation.max_length} leaves no room beside {special} special tokens; use a larger max_length "
-            "or add_special_tokens=False."
+            f"max_length={truncation.max_length} leaves no room beside {special} special tokens; use a larger "
+            "max_length or add_special_tokens=False."
         )
     if truncation.stride and truncation.stride >= room:
         raise ValueError(
-            f"stride={truncation.stride} must be smaller than the {room} tokens that max_length={truncation.max_length} "
-            f"leaves beside {special} special tokens."
+            f"stride={truncation.stride} must be smaller than the {room} tokens that "
+            f"max_length={truncation.max_length} leaves beside {special} special tokens."
         )

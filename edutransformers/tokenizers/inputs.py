@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 _EXPECTED = (
-    "text must be a str (one text), a list of str (a batch, or with is_split_into_words=True the words of one text) or a "
-    "list of lists of str (a batch of texts split into words)"
+    "text must be a str (one text), a list of str (a batch, or with is_split_into_words=True the words of one text) "
+    "or a list of lists of str (a batch of texts split into words)"
 )
 
 
@@ -38,7 +38,8 @@ def read_samples(text, text_pair=None, is_split_into_words: bool = False) -> tup
         else:
             if isinstance(text_pair, str):
                 raise TypeError(
-                    "text is a batch, so text_pair must be a list of the same length, not one str; repeat it for each text."
+                    "text is a batch, so text_pair must be a list of the same length, not one str; repeat it for "
+                    "each text."
                 )
             if len(text) != len(text_pair):
                 raise ValueError(
@@ -56,10 +57,10 @@ def read_samples(text, text_pair=None, is_split_into_words: bool = False) -> tup
 
 def _sample_of_batch(item, is_split_into_words: bool) -> Sample:
     """An entry of a batch may itself be a pair: (text, text_pair), or two lists of words."""
-    if isinstance(item, (list, tuple)) and len(item) == 2:
-        if not is_split_into_words or any(isinstance(half, (list, tuple)) for half in item):
-            return Sample(item[0], item[1])
-    return Sample(item, None)
+    is_pair = isinstance(item, (list, tuple)) and len(item) == 2
+    if is_pair and is_split_into_words:
+        is_pair = any(isinstance(half, (list, tuple)) for half in item)
+    return Sample(*item) if is_pair else Sample(item, None)
 
 
 def _check_type(value, name: str) -> None:
@@ -81,8 +82,8 @@ def _check_text(value, name: str) -> None:
             value.encode("utf-8")
         except UnicodeEncodeError as error:
             raise ValueError(
-                f"{name} holds a lone surrogate (U+{ord(value[error.start]):04X} at character {error.start}), which is no "
-                "valid Unicode text; replace it, e.g. text.encode('utf-8', 'replace').decode()."
+                f"{name} holds a lone surrogate (U+{ord(value[error.start]):04X} at character {error.start}), which "
+                "is no valid Unicode text; replace it, e.g. text.encode('utf-8', 'replace').decode()."
             ) from None
 
 

@@ -1,9 +1,9 @@
 """Training by merging: start from single characters, again and again join the pair that occurs most often.
 
-This is the trainer of BPE, and of WordPiece in the `tokenizers` library (where the parts inside a word carry a prefix). The
-naive way counts all pairs anew for every merge. Here a merge changes the counts only where it happens: each pair knows the
-words it occurs in, and a heap gives the most frequent pair. A word is touched once for each merge inside it, so the cost
-grows with the text's different words and not with words times merges.
+This is the trainer of BPE, and of WordPiece in the `tokenizers` library (where the parts inside a word carry a
+prefix). The naive way counts all pairs anew for every merge. Here a merge changes the counts only where it happens:
+each pair knows the words it occurs in, and a heap gives the most frequent pair. A word is touched once for each merge
+inside it, so the cost grows with the text's different words and not with words times merges.
 
 Source: Sennrich, Haddow and Birch 2016, "Neural machine translation of rare words with subword units", algorithm 1.
 """
@@ -50,7 +50,7 @@ def train_merges(
         negative_count, pair, number, where = heapq.heappop(heap)
         count = pair_counts[pair]
         if -negative_count != count:
-            # Counts in the heap grow old as merges use up pairs; they only fall, so correcting them when they come up is enough.
+            # Merges use up pairs, so counts in the heap grow old; it is enough to correct the one that comes up.
             heapq.heappush(heap, (-count, pair, number, where))
             continue
         if count < 1 or count < min_frequency:

@@ -1,7 +1,7 @@
 """Normalizers: the first stage, which makes texts that mean the same look the same. So far BERT's.
 
-A normalizer has `normalize(text) -> AlignedText`, `to_json()`, `from_json(part)`, and says in `keeps_blanks_apart` whether
-the pieces of a text between blanks can be normalized one by one (then whole pieces can be cached).
+A normalizer has `normalize(text) -> AlignedText`, `to_json()`, `from_json(part)`, and says in `keeps_blanks_apart`
+whether the pieces of a text between blanks can be normalized one by one (then whole pieces can be cached).
 """
 
 import unicodedata
@@ -48,7 +48,8 @@ class BertNormalizer:
         if self.handle_chinese_chars and CHINESE.search(aligned.text):
             aligned.replace_each(lambda c: f" {c} " if CHINESE.match(c) else c)
         if self.lowercase if self.strip_accents is None else self.strip_accents:
-            # Python's tables know all decompositions that the reference knows, so "normalized" here is normalized there.
+            # Python's tables know all decompositions that the reference knows, so "normalized" here is normalized
+            # there.
             if not unicodedata.is_normalized("NFD", aligned.text):
                 aligned.decompose()
             if NONSPACING_MARK.search(aligned.text):

@@ -49,8 +49,8 @@ def pad_rows(
 ) -> tuple[dict[str, list], bool]:
     """Pad rows given as dictionaries; returns (rows, whether they came as arrays). `padding=None` only adds the mask.
 
-    `encoded_inputs` is a dictionary of rows, of one row, or a list of dictionaries of one row each. Besides `main_input`
-    the attention mask, token types and special-tokens mask are padded; other keys stay as they are.
+    `encoded_inputs` is a dictionary of rows, of one row, or a list of dictionaries of one row each. Besides
+    `main_input` the attention mask, token types and special-tokens mask are padded; other keys stay as they are.
     """
     if isinstance(encoded_inputs, (list, tuple)):
         if not encoded_inputs:

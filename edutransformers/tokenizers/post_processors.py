@@ -1,7 +1,7 @@
 """Post-processors: the stage that puts special tokens around one text or a pair, "[CLS] A [SEP] B [SEP]".
 
-A post-processor has `layout(is_pair, add_special_tokens)`: a list of `Slot`, each either a special token or the place of
-the first or second text, with the token type that goes there.
+A post-processor has `layout(is_pair, add_special_tokens)`: a list of `Slot`, each either a special token or the place
+of the first or second text, with the token type that goes there.
 """
 
 from typing import NamedTuple

@@ -1,7 +1,7 @@
 """Pre-tokenizers: the second stage, which cuts a normalized text into words. Tokens never cross a word's border.
 
-A pre-tokenizer has `split(text) -> [(start, stop), ...]`, `to_json()`, `from_json(part)`, and says in `keeps_blanks_apart`
-whether a blank always ends a word and leaves no trace in the next one.
+A pre-tokenizer has `split(text) -> [(start, stop), ...]`, `to_json()`, `from_json(part)`, and says in
+`keeps_blanks_apart` whether a blank always ends a word and leaves no trace in the next one.
 """
 
 import re

@@ -17,11 +17,25 @@ from edutransformers.tokenizers.strategies import VERY_LARGE_INTEGER
 from edutransformers.tokenizers.tokenizer_json import engine_to_json
 
 HUB_ARGUMENTS = ("cache_dir", "force_download", "local_files_only", "revision", "subfolder", "token")
-# In tokenizer_config.json these tell about where it was loaded from, or how it was called once; they are no settings.
-_NOT_SETTINGS = (
-    "tokenizer_class", "name_or_path", "special_tokens_map_file", "tokenizer_file", "vocab_file", "auto_map", "backend",
-    "is_local", "local_files_only", "max_length", "stride", "truncation_strategy", "pad_to_multiple_of", "max_input_sizes",
-)  # fmt: skip
+# Keys of tokenizer_config.json that tell where it was loaded from or how it was called once; they are no settings.
+_NOT_SETTINGS = {
+    "auto_map",
+    "backend",
+    "is_local",
+    "local_files_only",
+    "max_length",
+    "name_or_path",
+    "pad_to_multiple_of",
+    "processor_class",
+    "special_tokens_map_file",
+    "stride",
+    "tokenizer_class",
+    "tokenizer_file",
+    "truncation_strategy",
+    "vocab_file",
+}
+# Arguments of the original's from_pretrained that choose between kinds of tokenizer, of which there is one here.
+_WITHOUT_MEANING = ("use_fast", "from_slow", "legacy", "trust_remote_code", "tokenizer_type")
 
 
 def find_file(name_or_folder: str | os.PathLike, filename: str, hub_arguments: dict) -> Path | None:
@@ -44,6 +58,7 @@ def from_pretrained(cls, name_or_folder, kwargs: dict):
     if Path(name_or_folder).is_file():
         raise OSError(f"{name_or_folder} is a file; pass the folder that holds it.")
     hub_arguments = {name: kwargs.pop(name) for name in HUB_ARGUMENTS if name in kwargs}
+    kwargs = {key: value for key, value in kwargs.items() if key not in _WITHOUT_MEANING}
     settings = _read_json(find_file(name_or_folder, "tokenizer_config.json", hub_arguments))
     added = {
         int(i): AddedToken.from_json(part) for i, part in (settings.pop("added_tokens_decoder", None) or {}).items()
@@ -63,8 +78,8 @@ def from_pretrained(cls, name_or_folder, kwargs: dict):
     }
     if not files:
         raise OSError(
-            f"{name_or_folder} holds no {' and no '.join(cls.vocab_files_names.values())}, so there is no vocabulary for a "
-            f"{cls.__name__}."
+            f"{name_or_folder} holds no {' and no '.join(cls.vocab_files_names.values())}, so there is no vocabulary "
+            f"for a {cls.__name__}."
         )
     return cls.from_files(files, added_tokens_decoder=added, name_or_path=str(name_or_folder), **settings)
 
@@ -103,7 +118,7 @@ def _config(tokenizer, added: dict[int, AddedToken]) -> dict:
     config.pop("verbose", None)
     config.update(tokenizer.special_tokens_map)
     config.update(
-        added_tokens_decoder={str(i): _without(token.to_json()) for i, token in added.items()},
+        added_tokens_decoder={str(i): token.to_json() for i, token in added.items()},
         clean_up_tokenization_spaces=tokenizer.clean_up_tokenization_spaces,
         model_max_length=min(tokenizer.model_max_length, VERY_LARGE_INTEGER),
         padding_side=tokenizer.padding_side,
@@ -113,10 +128,6 @@ def _config(tokenizer, added: dict[int, AddedToken]) -> dict:
     if config["padding_side"] == "right" and config["truncation_side"] == "right":
         del config["padding_side"], config["truncation_side"]  # the defaults everywhere
     return config
-
-
-def _without(token: dict) -> dict:
-    return token
 
 
 def _special_tokens_map(tokenizer) -> dict:

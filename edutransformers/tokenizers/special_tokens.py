@@ -1,4 +1,4 @@
-"""The special tokens of a tokenizer by name: `tokenizer.cls_token`, `tokenizer.cls_token_id`, and all of them together."""
+"""The special tokens of a tokenizer by name: `tokenizer.cls_token`, `tokenizer.cls_token_id`, and all together."""
 
 from edutransformers.tokenizers.added_tokens import AddedToken
 
@@ -75,7 +75,8 @@ class SpecialTokensMixin:
         for token in tokens:
             if not isinstance(token, (str, AddedToken)):
                 raise ValueError(
-                    f"additional_special_tokens must hold strings or AddedTokens, not {type(token).__name__} ({token!r})."
+                    f"additional_special_tokens must hold strings or AddedTokens, not {type(token).__name__} "
+                    f"({token!r})."
                 )
         self._additional_special_tokens = tokens
 

@@ -1,7 +1,7 @@
 """tokenizer.json: one file that says which stages a tokenizer has. Read into an `Engine`, written from one.
 
-    {"normalizer": {"type": "BertNormalizer", ...}, "pre_tokenizer": {...}, "model": {"type": "WordPiece", "vocab": {...}},
-     "post_processor": {...}, "decoder": {...}, "added_tokens": [...], "truncation": {...}, "padding": {...}}
+    {"normalizer": {"type": "BertNormalizer", ...}, "pre_tokenizer": {...}, "post_processor": {...}, "decoder": {...},
+     "model": {"type": "WordPiece", "vocab": {...}}, "added_tokens": [...], "truncation": {...}, "padding": {...}}
 
 Each stage is read by the class that its "type" names; the tables of those classes stand in the stages' own files.
 """
@@ -120,7 +120,8 @@ def _add_tokens(engine: Engine, tokens: list[dict]) -> None:
         in_vocabulary = engine.model.vocab.get(added.content)
         if in_vocabulary is not None and in_vocabulary != token["id"]:
             raise ValueError(
-                f"the added token {added.content!r} has the id {token['id']}, but the vocabulary gives it {in_vocabulary}."
+                f"the added token {added.content!r} has the id {token['id']}, but the vocabulary gives it "
+                f"{in_vocabulary}."
             )
         engine.added_tokens.add_with_id(added, token["id"])
     engine.added_tokens.refresh(engine.normalizer)

@@ -1,19 +1,21 @@
 """Training a WordPiece vocabulary on texts, and a new tokenizer like an existing one.
 
-The `tokenizers` library trains WordPiece by merging frequent pairs, as BPE does, with "##" in front of what stands inside
-a word, and keeps the vocabulary without the merges; this does the same. (Google's own trainer, which was never published,
-chose the pair that raises the likelihood of the text most.)
+The `tokenizers` library trains WordPiece by merging frequent pairs, as BPE does, with "##" in front of what stands
+inside a word, and keeps the vocabulary without the merges; this does the same. (Google's own trainer, which was never
+published, chose the pair that raises the likelihood of the text most.)
 """
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from edutransformers.tokenizers.added_tokens import AddedToken
+from edutransformers.tokenizers.encoding import BETWEEN_BLANKS
 from edutransformers.tokenizers.engine import Engine
 from edutransformers.tokenizers.merge_training import train_merges
 from edutransformers.tokenizers.normalizers import BertNormalizer
 from edutransformers.tokenizers.pre_tokenizers import BertPreTokenizer
 
+MOST_PIECES = 1 << 18
 BERT_SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 
@@ -59,12 +61,28 @@ def train_wordpiece(
 
 def count_words(texts: Iterable, normalizer, pre_tokenizer, show_progress: bool, length: int | None = None) -> Counter:
     """How often each word, as normalizer and pre-tokenizer make them, occurs."""
+    stages = [stage for stage in (normalizer, pre_tokenizer) if stage is not None]
+    in_stretches = pre_tokenizer is not None and all(stage.keeps_blanks_apart for stage in stages)
+    pieces: Counter = Counter()  # stretches between blanks: few different ones, so each is normalized only once
     counts: Counter = Counter()
     for text in _with_progress(_flatten(texts), show_progress, "Counting words", length):
-        normalized = normalizer.normalize(text).text if normalizer else text
-        spans = pre_tokenizer.split(normalized) if pre_tokenizer else [(0, len(normalized))]
-        counts.update(normalized[start:stop] for start, stop in spans)
+        if in_stretches:
+            pieces.update(BETWEEN_BLANKS.findall(text))
+            if len(pieces) > MOST_PIECES:  # text without blanks must not fill the memory
+                _count_pieces(pieces, counts, normalizer, pre_tokenizer)
+                pieces.clear()
+        else:
+            _count_pieces({text: 1}, counts, normalizer, pre_tokenizer)
+    _count_pieces(pieces, counts, normalizer, pre_tokenizer)
     return counts
+
+
+def _count_pieces(pieces: dict[str, int], counts: Counter, normalizer, pre_tokenizer) -> None:
+    for piece, count in pieces.items():
+        normalized = normalizer.normalize(piece).text if normalizer else piece
+        spans = pre_tokenizer.split(normalized) if pre_tokenizer else [(0, len(normalized))]
+        for start, stop in spans:
+            counts[normalized[start:stop]] += count
 
 
 def wordpiece_from_counts(
@@ -81,9 +99,9 @@ def wordpiece_from_counts(
     """The same from counted words.
 
     Ids: special tokens, the alphabet by code point, the same characters with the prefix by code point (or in the given
-    `continuing_order`), then merges. Ids decide between pairs that occur equally often. The `tokenizers` library numbers the
-    prefixed characters in the order of a hash table that differs from run to run, so two of its own runs agree only up
-    to that order; given the same order, this vocabulary is the same.
+    `continuing_order`), then merges. Ids decide between pairs that occur equally often. The `tokenizers` library
+    numbers the prefixed characters in the order of a hash table that differs from run to run, so two of its own runs
+    agree only up to that order; given the same order, this vocabulary is the same.
     """
     tokens = list(dict.fromkeys(str(token) for token in special_tokens))
     known = set(tokens)

@@ -49,8 +49,8 @@ def kept_lengths(first: int, second: int | None, room: int, strategy: Truncation
     if target <= excess:
         name = "first" if strategy is TruncationStrategy.ONLY_FIRST else "second"
         raise ValueError(
-            f"truncation='only_{name}' can't cut {excess} tokens off the {name} text, which has only {target}: the other "
-            "text and the special tokens leave no room. Use truncation='longest_first' or a larger max_length."
+            f"truncation='only_{name}' can't cut {excess} tokens off the {name} text, which has only {target}: the "
+            "other text and the special tokens leave no room. Use truncation='longest_first' or a larger max_length."
         )
     if strategy is TruncationStrategy.ONLY_FIRST:
         return first - excess, second or 0
@@ -58,7 +58,7 @@ def kept_lengths(first: int, second: int | None, room: int, strategy: Truncation
 
 
 def windows(length: int, size: int, stride: int, side: str) -> list[tuple[int, int]]:
-    """The stretches [start, stop) that cover `length` tokens, `size` at a time, each sharing `stride` with the one before.
+    """Stretches [start, stop) that cover `length` tokens, `size` at a time, each sharing `stride` with the one before.
 
     The first window is what stays after truncation, the others are the overflow. side="left" starts at the end.
     """
@@ -68,8 +68,8 @@ def windows(length: int, size: int, stride: int, side: str) -> list[tuple[int, i
         return [(0, 0), (0, length)]  # nothing stays, so all of it overflows at once
     if stride >= size:
         raise ValueError(
-            f"stride={stride} must be smaller than the {size} tokens of this text that fit beside the special tokens and "
-            "the other text; use a smaller stride or a larger max_length."
+            f"stride={stride} must be smaller than the {size} tokens of this text that fit beside the special tokens "
+            "and the other text; use a smaller stride or a larger max_length."
         )
     result = []
     step = size - stride

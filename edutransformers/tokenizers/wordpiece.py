@@ -3,8 +3,8 @@
     "unaffable", vocabulary {un, ##aff, ##able, ...}  ->  un ##aff ##able
 
 A piece inside a word is written with a prefix, "##", so that the decoder knows where words begin. The search is greedy:
-take the longest prefix that is in the vocabulary, go on behind it. If at some place nothing fits, the whole word becomes
-the unknown token.
+take the longest prefix that is in the vocabulary, go on behind it. If at some place nothing fits, the whole word
+becomes the unknown token.
 
 Source: Schuster and Nakajima 2012, "Japanese and Korean voice search"; Wu et al. 2016, section 4.1; BERT's release.
 """
@@ -23,8 +23,8 @@ class Token(NamedTuple):
 class WordPiece:
     """Greedy longest match over a vocabulary {token: id}.
 
-    A word of more than `max_input_chars_per_word` characters is unknown without a search. Raises ValueError for an empty
-    vocabulary, for two tokens with one id, and when an unknown word meets a vocabulary that has no `unk_token`.
+    A word of more than `max_input_chars_per_word` characters is unknown without a search. Raises ValueError for an
+    empty vocabulary, for two tokens with one id, and when an unknown word meets a vocabulary that has no `unk_token`.
     """
 
     def __init__(
@@ -67,8 +67,8 @@ class WordPiece:
         unknown = self.vocab.get(self.unk_token)
         if unknown is None:
             raise ValueError(
-                f"The word {word[:40]!r} is not in the vocabulary, and neither is the unknown token {self.unk_token!r}: "
-                "add it to the vocabulary or pass the right unk_token."
+                f"The word {word[:40]!r} is not in the vocabulary, and neither is the unknown token "
+                f"{self.unk_token!r}: add it to the vocabulary or pass the right unk_token."
             )
         return Token(unknown, 0, len(word))
 
