@@ -184,7 +184,7 @@ def all_places(model: Module) -> dict[str, Parameter | Buffer]:
 
 
 def _compare_shapes(model, tensors, places, names: NameMap):
-    """({checkpoint's name: model's name} where shapes agree, [(checkpoint's name, its shape, the model's)] where not)."""
+    """({checkpoint's name: model's name} where shapes agree, [(checkpoint's name, its shape, the model's)] else)."""
     fitting, mismatched = {}, []
     for saved, place in names.places.items():
         found, expected = tuple(tensors[saved].shape), tuple(places[place].data.shape)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import pickletools
 from typing import NamedTuple
 
-from .tensors import check_shape, count, extent
+from .tensors import are_naturals, count, extent, is_shape
 
 
 class UnsafePickleError(ValueError):
@@ -55,7 +55,7 @@ def rebuild_tensor(storage, offset, shape, strides, *_) -> StoredTensor:
     """A view of a storage, after checking that all of it lies inside."""
     if not isinstance(storage, Storage):
         raise UnsafePickleError("a tensor is made of something that is no storage")
-    if not check_shape(shape) or not check_shape(strides) or not check_shape((offset,)) or len(shape) != len(strides):
+    if not is_shape(shape) or not are_naturals(strides) or not are_naturals((offset,)) or len(shape) != len(strides):
         raise UnsafePickleError("a tensor's shape, strides or offset are not natural numbers, or don't fit together")
     length = extent(shape, strides)
     if length and offset + length > storage.length:
@@ -170,9 +170,9 @@ def _persistent(stack, memo, argument):
     if kind != "storage" or not isinstance(type_name, Name) or type_name.name not in STORAGE_DTYPES:
         raise UnsafePickleError("its pickle refers to something outside that is no storage of a tensor")
     root = view[0] if view else None
-    if not isinstance(key, str) or not check_shape((length,)):
+    if not isinstance(key, str) or not are_naturals((length,)):
         raise UnsafePickleError("its pickle refers to a storage without a proper key and length")
-    if root is not None and (len(root) != 3 or not isinstance(root[0], str) or not check_shape(root[1:])):
+    if root is not None and (len(root) != 3 or not isinstance(root[0], str) or not are_naturals(root[1:])):
         raise UnsafePickleError("its pickle refers to a part of another storage that is not one")
     stack.append(Storage(key, STORAGE_DTYPES[type_name.name], length, root))
 

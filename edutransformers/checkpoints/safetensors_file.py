@@ -17,7 +17,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from .errors import looks_like
-from .tensors import FileState, LazyTensor, check_shape, count, dtype_name, item_size, to_bfloat16
+from .tensors import FileState, LazyTensor, are_naturals, count, dtype_name, is_shape, item_size, to_bfloat16
 
 DTYPES = {  # the format's name -> ours
     "BOOL": "bool", "U8": "uint8", "I8": "int8", "U16": "uint16", "I16": "int16", "U32": "uint32", "I32": "int32",
@@ -103,9 +103,9 @@ def _check_entry(source: FileState, name: str, entry, data_length: int):
     if not isinstance(entry, dict) or not {"dtype", "shape", "data_offsets"} <= entry.keys():
         raise source.wrong(f"the header's entry for {name!r} lacks dtype, shape or data_offsets; fetch the file again")
     dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
-    if not check_shape(shape):
+    if not is_shape(shape):
         raise source.wrong(f"{name!r} has the shape {shape!r:.100}; expected a list of natural numbers")
-    if not check_shape(offsets) or len(offsets) != 2:
+    if not are_naturals(offsets) or len(offsets) != 2:
         raise source.wrong(f"{name!r} has the offsets {offsets!r:.100}; expected two natural numbers")
     if not isinstance(dtype, str) or dtype not in BITS:
         raise source.wrong(f"{name!r} has the number type {dtype!r:.100}, which is not one of {', '.join(BITS)}")

@@ -143,11 +143,16 @@ def count(shape) -> int:
     return total
 
 
-def check_shape(shape) -> bool:
-    """True for a list of natural numbers that NumPy can make an array of."""
-    if not isinstance(shape, (list, tuple)) or not all(type(side) is int and 0 <= side < 2**48 for side in shape):
+def are_naturals(numbers) -> bool:
+    """True for a list of 0, 1, 2, … as shapes, strides and offsets must be; none absurdly large, nor too many."""
+    if not isinstance(numbers, (list, tuple)) or len(numbers) > MOST_AXES:
         return False
-    return len(shape) <= MOST_AXES and count(max(side, 1) for side in shape) < 2**56
+    return all(type(n) is int and 0 <= n < 2**48 for n in numbers)
+
+
+def is_shape(shape) -> bool:
+    """True for a list of natural numbers that NumPy can make an array of."""
+    return are_naturals(shape) and count(max(side, 1) for side in shape) < 2**56
 
 
 def extent(shape, strides) -> int:
