@@ -1,0 +1,40 @@
+"""Fixtures that all tests share, and what is not collected where its libraries are missing."""
+
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+
+from tests import fakecupy
+
+# tests/reference compares with the original: it needs the `reference` extra. Without it, it isn't collected at all, so
+# that the default run has no skips. (find_spec looks a package up without importing it: torch takes seconds.)
+collect_ignore_glob = []
+if find_spec("torch") is None or find_spec("transformers") is None:
+    collect_ignore_glob.append("reference/*")
+
+
+def _original_is_v4_34() -> bool:
+    try:
+        return version("transformers").startswith("4.34.")
+    except PackageNotFoundError:
+        return False
+
+
+# tests/reference/legacy needs transformers 4.34, for what later versions dropped.
+if not _original_is_v4_34():
+    collect_ignore_glob.append("reference/legacy/*")
+
+
+@pytest.fixture
+def rng():
+    """Random numbers that are the same in every run."""
+    return np.random.default_rng(20240613)
+
+
+@pytest.fixture
+def fake_cupy():
+    """`import cupy` gives the strict double: use_backend("cupy"), model.to("cuda") and all else work on it."""
+    with fakecupy.installed() as cupy:
+        yield cupy
