@@ -90,7 +90,7 @@ class PreTrainedModel(Module):
         data = next(self.parameters()).data
         return "cpu" if array_module(data) is np else f"cuda:{data.device.id}"
 
-    # -- files: the doors to checkpoints/, which does the work ----------------------------------------------------------
+    # -- files: the doors to checkpoints/, which does the work --------------------------------------------------------
 
     @classmethod
     def from_pretrained(cls, name, *model_args, **kwargs):
@@ -134,7 +134,9 @@ class TaskModel(PreTrainedModel):
         loss, loss_cache = None, None
         if labels is not None:
             loss, loss_cache = self.loss.forward(logits, labels)
-        more = {name: states[name] for name in ("hidden_states", "attentions", "cross_attentions") if name in states}
+        fields = self.output_class.__dataclass_fields__
+        names = ("hidden_states", "attentions", "cross_attentions")
+        more = {name: states[name] for name in names if name in states and name in fields}
         return self.output_class(loss=loss, logits=logits, **more), keep(TaskCache, base_cache, head_cache, loss_cache)
 
     def backward(self, d_output, cache):

@@ -17,6 +17,7 @@ from ..functional.masks import causal_visible, padding_visible
 from ..layers import (
     Activation,
     AddNorm,
+    BatchThreads,
     Checkpoint,
     Dropout,
     DropoutLinear,
@@ -31,8 +32,8 @@ from ..layers import (
 from ..losses import ClassificationLoss, CrossEntropyLoss, NextTokenLoss, SpanLoss
 from ..module import Module, ModuleList, Parameter, keep
 from .base import (
-    PreTrainedModel,
     PretrainedConfig,
+    PreTrainedModel,
     TaskCache,
     TaskModel,
     add_gradients,
@@ -251,8 +252,10 @@ class BertEncoder(Module):
         self.layer = ModuleList(BertLayer(config) for _ in range(config.num_hidden_layers))
         self.gradient_checkpointing = False
 
-    def forward(self, x, visible, head_mask, source, source_visible, generator, return_weights):
-        """-> ((all L + 1 hidden states, all weights, all cross weights), caches)"""
+    def forward(
+        self, x, visible, head_mask, source, source_visible, return_weights, return_hidden_states, generator=None
+    ):
+        """-> ((last state, all L + 1 states or [], all weights, all cross weights), caches)"""
         hidden_states, all_weights, all_cross_weights, caches = [x], [], [], []
         for index, layer in enumerate(self.steps()):
             mask = None if head_mask is None else head_mask[index]
@@ -263,10 +266,14 @@ class BertEncoder(Module):
             all_weights.append(weights)
             all_cross_weights.append(cross_weights)
             caches.append(cache)
-        return (hidden_states, all_weights, all_cross_weights), keep(*caches)
+        states = hidden_states if return_hidden_states else []
+        return (x, states, all_weights, all_cross_weights), keep(*caches)
 
     def backward(self, d_output, cache):
-        """(d_hidden_states, d_weights, d_cross_weights), lists with None for what the loss did not use -> dx, dsource"""
+        """(d_hidden_states, d_weights, d_cross_weights), lists with None for what the loss did not use -> dx, dsource
+
+        The last hidden state's gradient is that of the last state.
+        """
         d_hidden_states, d_weights, d_cross_weights = d_output
         dx, dsource = d_hidden_states[-1], None
         for index in reversed(range(len(cache))):
@@ -409,26 +416,27 @@ class BertModel(BertPreTrainedModel):
 
         x, embeddings_cache = self.embeddings.forward(input_ids, token_type_ids, position_ids, inputs_embeds, generator)
         visible = None if attention_mask is None else padding_visible(attention_mask, B, T, T, table)
-        if config.is_decoder:
+        if config.is_decoder and (attention_mask is None or attention_mask.ndim == 2):  # (B, T, T) says it all itself
             causal = causal_visible(T, T, array_module(table))
             visible = causal if visible is None else visible & causal
         source_visible = None
         if encoder_attention_mask is not None:
             source_visible = padding_visible(encoder_attention_mask, B, T, encoder_hidden_states.shape[1], table)
-        (hidden_states, weights, cross_weights), encoder_cache = self.encoder.forward(
+        (x, hidden_states, weights, cross_weights), encoder_cache = BatchThreads(self.encoder).forward(
             x,
             visible,
             head_mask_by_layer(config, head_mask, table),
             encoder_hidden_states,
             source_visible,
-            generator,
             output_attentions,
+            output_hidden_states,
+            generator=generator,
         )
         pooled, pooler_cache = None, None
         if self.pooler is not None:
-            pooled, pooler_cache = self.pooler.forward(hidden_states[-1])
+            pooled, pooler_cache = self.pooler.forward(x)
         output = BaseModelOutputWithPooling(
-            last_hidden_state=hidden_states[-1],
+            last_hidden_state=x,
             pooler_output=pooled,
             hidden_states=tuple(hidden_states) if output_hidden_states else None,
             attentions=tuple(weights) if output_attentions else None,
@@ -454,7 +462,8 @@ class BertModel(BertPreTrainedModel):
         d_weights = d_output.get("attentions") or [None] * layers
         d_cross_weights = d_output.get("cross_attentions") or [None] * layers
 
-        dx, dsource = self.encoder.backward((d_hidden_states, d_weights, d_cross_weights), cache.encoder)
+        d_encoder = (d_hidden_states, d_weights, d_cross_weights)
+        dx, dsource = BatchThreads(self.encoder).backward(d_encoder, cache.encoder)
         d_inputs = {"inputs_embeds": self.embeddings.backward(dx, cache.embeddings)}
         if dsource is not None:
             d_inputs["encoder_hidden_states"] = dsource
@@ -497,7 +506,7 @@ class BertLMHeadModel(TaskModel, BertPreTrainedModel):
 
 
 class BertForNextSentencePrediction(TaskModel, BertPreTrainedModel):
-    """Does sentence B follow sentence A? labels (B,): 0 yes, 1 no."""
+    """Does sentence B follow sentence A? labels (B,) or (B, 1): 0 yes, 1 no."""
 
     checkpoint_names = {"head": "cls.seq_relationship"}
     output_class = NextSentencePredictorOutput
@@ -507,6 +516,9 @@ class BertForNextSentencePrediction(TaskModel, BertPreTrainedModel):
         self.bert = BertModel(config)
         self.head = Linear(config.hidden_size, 2)
         self.loss = CrossEntropyLoss()
+
+    def forward(self, *inputs, labels=None, **options):
+        return super().forward(*inputs, labels=None if labels is None else labels.reshape(-1), **options)
 
 
 class BertForSequenceClassification(TaskModel, BertPreTrainedModel):
@@ -538,6 +550,12 @@ def classifier_dropout(config) -> float:
     return config.hidden_dropout_prob if config.classifier_dropout is None else config.classifier_dropout
 
 
+class MultipleChoiceCache(NamedTuple):
+    task: TaskCache
+    loss: tuple | None
+    choices: int
+
+
 class BertForMultipleChoice(TaskModel, BertPreTrainedModel):
     """Which of C continuations fits? Ids and masks (B, C, T), labels (B,) -> logits (B, C)
 
@@ -566,14 +584,15 @@ class BertForMultipleChoice(TaskModel, BertPreTrainedModel):
         loss_cache = None
         if labels is not None:
             output.loss, loss_cache = self.loss.forward(output.logits, labels)
-        return output, keep(cache, loss_cache)
+        return output, keep(MultipleChoiceCache, cache, loss_cache, C)
 
     def backward(self, d_output, cache):
-        task_cache, loss_cache = cache
-        dlogits = self.gradient_of_logits(d_output, loss_cache)
+        check_output_names(d_output, ("loss", "logits", "hidden_states", "attentions"), self)
+        dlogits = self.gradient_of_logits(d_output, cache.loss)
         d_states = {name: d_output[name] for name in ("hidden_states", "attentions") if name in d_output}
         dlogits_of_texts = None if dlogits is None else dlogits.reshape(-1, 1)
-        return super().backward({"logits": dlogits_of_texts, **d_states}, task_cache)
+        dx = super().backward({"logits": dlogits_of_texts, **d_states}, cache.task)["inputs_embeds"]
+        return {"inputs_embeds": dx.reshape(-1, cache.choices, *dx.shape[1:])}
 
 
 class BertForQuestionAnswering(BertPreTrainedModel):

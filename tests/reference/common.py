@@ -1,0 +1,91 @@
+"""The original's side of a comparison: the same weights by the same names, and all of its gradients."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+
+from tests.models.proof import Result, flatten, is_float_input, random_gradients  # noqa: E402
+
+MAJOR = int(transformers.__version__.split(".")[0])
+logging.getLogger("transformers").setLevel(logging.ERROR)
+torch.set_num_threads(1)
+
+
+def original_config(config_class: str, fields: dict):
+    fields = {name: value for name, value in fields.items() if name not in ("model_type", "torch_dtype")}
+    config = getattr(transformers, config_class)(**fields)
+    if MAJOR >= 5:
+        config._attn_implementation = "eager"
+    return config
+
+
+def original_of(model, dtype="float64"):
+    """The original's class of the same name, with this model's config and a copy of its weights, in evaluation mode."""
+    config = original_config(type(model.config).__name__, model.config.to_dict())
+    theirs = getattr(transformers, type(model).__name__)(config).eval().to(getattr(torch, str(dtype)))
+    copy_weights(model, theirs)
+    if MAJOR >= 5:
+        theirs.loss_function = causal_loss  # theirs goes down to float32 for this one loss
+    return theirs
+
+
+def causal_loss(logits, labels, vocab_size, **kwargs):
+    """What the original's own function computes, without its cast to float32."""
+    return torch.nn.functional.cross_entropy(logits[:, :-1].reshape(-1, vocab_size), labels[:, 1:].reshape(-1))
+
+
+def copy_weights(ours, theirs) -> None:
+    """Ours into theirs. Every name must be there on both sides, tied weights under all their names."""
+    state = {name: torch.tensor(np.array(p.data)) for name, p in ours.named_parameters(remove_duplicate=False)}
+    assert sorted(state) == sorted(theirs.state_dict())
+    theirs.load_state_dict(state, strict=True)
+
+
+def tied_names(named) -> set[tuple[str, ...]]:
+    """Groups of names of one and the same parameter."""
+    groups: dict[int, list[str]] = {}
+    for name, parameter in named:
+        groups.setdefault(id(parameter), []).append(name)
+    return {tuple(sorted(names)) for names in groups.values() if len(names) > 1}
+
+
+def run_original(theirs, batch: dict, names=None, seed: int = 0) -> Result:
+    """What `run_model` does for ours: outputs, and the gradients of the loss or of random gradients for the outputs."""
+    theirs.zero_grad()
+    inputs = {name: to_torch(x) for name, x in batch.items()}
+    floats = {name: inputs[name].requires_grad_() for name, x in batch.items() if is_float_input(name, x)}
+    mask = inputs.get("attention_mask")
+    if MAJOR >= 5 and mask is not None and mask.ndim == 3 and "Choice" not in type(theirs).__name__:
+        inputs["attention_mask"] = additive(inputs["attention_mask"], next(theirs.parameters()).dtype)
+    if theirs.config.is_decoder:
+        inputs["use_cache"] = False
+    flat = flatten({name: x for name, x in theirs(**inputs).items() if name != "past_key_values"})
+    arrays = {name: x.detach().numpy() for name, x in flat.items()}
+    if names == ("loss",):
+        total = flat["loss"]
+    else:
+        d = random_gradients(arrays, names, seed)
+        total = sum((torch.tensor(d[name]) * flat[name]).sum() for name in d)
+    total.backward()
+    zeros = lambda x: np.zeros(tuple(x.shape)) if x.grad is None else x.grad.numpy().copy()  # noqa: E731
+    gradients = {name: zeros(p) for name, p in theirs.named_parameters()}
+    if MAJOR >= 5 and "cls.predictions.decoder.bias" in gradients:
+        # Without tied embeddings 5.x doesn't tie this bias either, and then has one that nothing uses. 4.x ties it always.
+        assert not gradients["cls.predictions.bias"].any()
+        gradients["cls.predictions.bias"] = gradients.pop("cls.predictions.decoder.bias")
+    return Result(arrays, gradients, {name: zeros(x) for name, x in floats.items()})
+
+
+def to_torch(x):
+    return torch.tensor(np.array(x)) if isinstance(x, np.ndarray) else x
+
+
+def additive(mask, dtype):
+    """(B, T, S) ones and zeros as 5.x wants a mask of one's own: (B, 1, T, S), 0 where seen, very negative elsewhere."""
+    return torch.zeros(mask[:, None].shape, dtype=dtype).masked_fill(mask[:, None] == 0, torch.finfo(dtype).min)
