@@ -2,8 +2,8 @@
 
 Two rules keep the rest of the package free of devices:
 
-1.  **The device belongs to the array.** A layer asks `xp = array_module(x)` and computes with `xp`; whether `x` lives in
-    host memory (then `xp` is numpy) or on a GPU (then it is cupy), the same lines run.
+1.  **The device belongs to the array.** A layer asks `xp = array_module(x)` and computes with `xp`; whether `x`
+    lives in host memory (then `xp` is numpy) or on a GPU (then it is cupy), the same lines run.
 2.  **A switch decides only where *new* arrays are made**: loaded weights and a tokenizer's output. It is
     `use_backend("numpy" | "cupy")`, or the environment variable `EDUTRANSFORMERS_BACKEND`.
 
@@ -13,6 +13,7 @@ written here once, for both.
 
 from __future__ import annotations
 
+import copy
 import os
 import sys
 from typing import Any, NamedTuple
@@ -307,13 +308,43 @@ def random_normal(generator: np.random.Generator, shape, std: float, dtype, like
     return values if like is None else as_array_like(values, like)
 
 
-def random_keep_mask(generator: np.random.Generator, shape, drop_probability: float, like: Array) -> Array:
+def random_keep_mask(generator, shape, drop_probability: float, like: Array) -> Array:
     """Booleans, True with probability 1 − drop_probability, to a resolution of 1/65536.
 
-    Sixteen random bits decide each entry: a quarter of the draws that uniform float32 numbers would need.
+    Sixteen random bits decide each entry: a quarter of the draws that uniform float32 numbers would need. Every example
+    (first axis) starts with fresh bits, so that a share of a batch can draw its own part alone (`BatchShare`).
     """
-    count = int(np.prod(shape))
-    words = generator.bit_generator.random_raw((count + 3) // 4)  # 64 random bits each
-    sixteen_bits = words.view("<u2")[:count] if sys.byteorder == "little" else words.byteswap().view("<u2")[:count]
+    examples, entries = shape[0], int(np.prod(shape[1:]))
+    words_per_example = (entries + 3) // 4  # 64 random bits each
+    if isinstance(generator, BatchShare):
+        words = generator.random_raw(examples, words_per_example)
+    else:
+        words = generator.bit_generator.random_raw(examples * words_per_example)
+    sixteen_bits = words.astype("<u8", copy=False).view("<u2").reshape(examples, -1)[:, :entries]
     mask = (sixteen_bits >= round(drop_probability * 65536)).reshape(shape)
     return as_array_like(mask, like)
+
+
+class BatchShare:
+    """A generator for examples start … stop − 1 of a batch: draws for them exactly what one for the whole batch would.
+
+    It runs on a copy of `generator`, jumping over the draws of the examples before and after its own.
+    """
+
+    def __init__(self, generator: np.random.Generator, start: int, stop: int, batch: int):
+        self.bit_generator = copy.deepcopy(generator.bit_generator)
+        self.start, self.stop, self.batch = start, stop, batch
+
+    def random_raw(self, examples: int, words_per_example: int) -> np.ndarray:
+        if examples != self.stop - self.start:
+            raise ValueError(f"a draw for {examples} examples, but this share has {self.stop - self.start}")
+        self._skip(self.start * words_per_example)
+        words = self.bit_generator.random_raw(examples * words_per_example)
+        self._skip((self.batch - self.stop) * words_per_example)
+        return words
+
+    def _skip(self, words: int) -> None:
+        if hasattr(self.bit_generator, "advance"):
+            self.bit_generator.advance(words)
+        else:
+            self.bit_generator.random_raw(words, output=False)

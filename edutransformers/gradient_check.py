@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .backend import array_module, to_numpy
-from .module import Module, ModelOutput
+from .module import ModelOutput, Module
 
 STEP = 1e-6
 TOLERANCE = 1e-7

@@ -100,7 +100,7 @@ class Parameter:
                 self.grad = gradient
 
     def accumulate_rows(self, ids: Array, rows: Array) -> None:
-        """grad[ids[n]] += rows[n]: the gradient of a table of which only some rows were looked up, ids repeated or not."""
+        """grad[ids[n]] += rows[n]: the gradient of a table of which only some rows were looked up (repeats add up)."""
         if not self.requires_grad:
             return
         with self._adding:

@@ -11,7 +11,7 @@ def causal_visible(queries: int, keys: int, xp=np):
 
 
 def padding_visible(attention_mask, batch: int, queries: int, keys: int, like):
-    """The original's attention_mask as booleans: (B, S) -> (B, 1, 1, S), or (B, T, S) -> (B, 1, T, S). 0 hides a key."""
+    """The original's attention_mask (0 hides a key) as booleans: (B, S) -> (B, 1, 1, S), (B, T, S) -> (B, 1, T, S)."""
     shape = tuple(attention_mask.shape)
     if shape not in ((batch, keys), (batch, queries, keys)):
         raise ValueError(

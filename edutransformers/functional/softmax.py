@@ -6,8 +6,8 @@ from ..backend import array_module
 def softmax(x, out=None):
     """yᵢ = exp(xᵢ) / Σⱼ exp(xⱼ)   x (…, N) -> y (…, N)
 
-    The largest x is subtracted first: the result is the same, since exp(m) cancels, and nothing overflows. `out=x` works
-    in place.
+    The largest x is subtracted first: the result is the same, since exp(m) cancels, and nothing overflows. `out=x`
+    works in place.
     """
     xp = array_module(x)
     y = xp.subtract(x, x.max(axis=-1, keepdims=True), out=out)
@@ -20,8 +20,8 @@ def softmax_backward(dy, y):
     """dx = y ∘ (dy − Σⱼ dyⱼ yⱼ)
 
     From ∂yⱼ/∂xᵢ = yⱼ (δᵢⱼ − yᵢ):  dxᵢ = Σⱼ dyⱼ yⱼ (δᵢⱼ − yᵢ) = yᵢ (dyᵢ − Σⱼ dyⱼ yⱼ). If all dy are equal, dx is 0: the
-    outputs always sum to 1, so a loss that only sums them can't change. (A gradient check that uses `.sum()` as its
-    loss therefore compares zeros with zeros and proves nothing.)
+    outputs always sum to 1, so a loss that only sums them can't change. (A gradient check whose loss is `.sum()`
+    therefore compares zeros with zeros and proves nothing.)
     """
     xp = array_module(dy)
     dx = dy - xp.einsum("...i,...i->...", dy, y)[..., None]

@@ -2,6 +2,7 @@
 
 from .activation import Activation
 from .attention import MultiHeadAttention
+from .batch_threads import BatchThreads
 from .composition import AddNorm, Checkpoint, DropoutLinear, Residual, Sequential
 from .dropout import Dropout
 from .embedding import Embedding
@@ -13,6 +14,7 @@ from .positions import LearnedPositions, RelativePositions, SinusoidalPositions,
 __all__ = [
     "Activation",
     "AddNorm",
+    "BatchThreads",
     "Checkpoint",
     "Dropout",
     "DropoutLinear",

@@ -4,6 +4,7 @@ import copy
 
 import numpy as np
 
+from ..backend import BatchShare, array_module
 from ..module import Module, ModuleList, inference_mode, keep, keeping, training_cache
 from .dropout import Dropout
 from .linear import Linear
@@ -47,17 +48,18 @@ class Residual(Module):
 class AddNorm(Module):
     """y = LayerNorm(x + dropout(f)): how a post-norm transformer (Vaswani et al. 2017, BERT, BART) ends each sublayer.
 
-    f (…, D) is the sublayer's output, x (…, D) what went into it. f must be an array nobody else needs: it is added to.
+    f (…, D) is the sublayer's output, x (…, D) what went into it. A caller who needs f no more passes `out=f`: the sum
+    is then made in its place.
     """
 
     def __init__(self, width: int, eps: float, dropout: float = 0.0):
         self.dropout = Dropout(dropout)
         self.norm = LayerNorm(width, eps)
 
-    def forward(self, f, x, generator=None):
+    def forward(self, f, x, generator=None, out=None):
         f, dropout_cache = self.dropout.forward(f, generator)
-        f += x
-        y, norm_cache = self.norm.forward(f)
+        total = array_module(f).add(f, x, out=f if self.dropout.active else out)  # what dropout made is ours
+        y, norm_cache = self.norm.forward(total)
         return y, keep(dropout_cache, norm_cache)
 
     def backward(self, dy, cache):
@@ -101,8 +103,8 @@ class Checkpoint(Module):
     def forward(self, *inputs, **options):
         if not keeping():
             return self.inner.forward(*inputs, **options)
-        kept = [copy.deepcopy(x) if isinstance(x, np.random.Generator) else x for x in inputs]
-        kept_options = {k: copy.deepcopy(x) if isinstance(x, np.random.Generator) else x for k, x in options.items()}
+        kept = [_keep_input(x) for x in inputs]
+        kept_options = {name: _keep_input(x) for name, x in options.items()}
         with inference_mode():
             output, _ = self.inner.forward(*inputs, **options)
         return output, keep(kept, kept_options)
@@ -112,3 +114,7 @@ class Checkpoint(Module):
         with training_cache():
             _, inner_cache = self.inner.forward(*inputs, **options)
         return self.inner.backward(d_output, inner_cache)
+
+
+def _keep_input(x):
+    return copy.deepcopy(x) if isinstance(x, (np.random.Generator, BatchShare)) else x

@@ -4,14 +4,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..backend import Array, array_module
+from ..backend import Array, array_module, as_array_like
 from ..functional.embedding import embedding
 from ..module import Buffer, Module, Parameter, keep, normal_
-from .embedding import Embedding
+from .embedding import WRONG_POSITION, Embedding, check_ids
 
 
 class LearnedPositions(Embedding):
     """A learned vector for each position 0 … P−1: an Embedding whose ids are positions.   ids (…) -> (…, D)"""
+
+    wrong_id = WRONG_POSITION
 
 
 def sinusoids(positions: int, width: int, interleaved: bool = True) -> np.ndarray:
@@ -39,7 +41,9 @@ class SinusoidalPositions(Module):
         self.table = Buffer(sinusoids(positions, width, interleaved), persistent=False)
 
     def forward(self, ids):
-        return embedding(ids, self.table.data), keep()
+        table = self.table.data
+        check_ids(ids, len(table), "ids", WRONG_POSITION)
+        return embedding(as_array_like(ids, table), table), keep()
 
     def backward(self, dy, cache):
         """The table is fixed and positions have no gradient: nothing to do, nothing to return."""
@@ -78,7 +82,8 @@ class RelativePositions(Module):
     def forward(self, q, k):
         xp = array_module(q)
         T, S = q.shape[2], k.shape[2]
-        if S > self.positions:
+        limit = self.positions
+        if limit < S:
             raise ValueError(f"{S} tokens, but this model has relative positions for {self.positions}")
         distance = xp.arange(S - T, S)[:, None] - xp.arange(S)[None, :] + self.positions - 1  # (T, S)
         vectors = embedding(distance, self.weight.data)  # (T, S, K)

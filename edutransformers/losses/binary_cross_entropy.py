@@ -10,7 +10,8 @@ class BCEWithLogitsLoss(Module):
     """L = mean −[ w₊ y log σ(x) + (1 − y) log(1 − σ(x)) ]   logits x (…), targets y (…) in [0, 1] -> a number
 
     `pos_weight` w₊ (broadcastable to x) makes positives count more. With log σ(x) = −log(1 + exp(−x)) this is
-    (1 − y) x + (1 + (w₊ − 1) y) log(1 + exp(−x)), and log(1 + exp(−x)) = max(−x, 0) + log(1 + exp(−|x|)) never overflows.
+    (1 − y) x + (1 + (w₊ − 1) y) log(1 + exp(−x)), where log(1 + exp(−x)) = max(−x, 0) + log(1 + exp(−|x|)) can't
+    overflow.
     """
 
     def __init__(self, pos_weight=None, reduction: str = "mean"):

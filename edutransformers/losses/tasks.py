@@ -76,7 +76,7 @@ class NextTokenLoss(Module):
 
 
 class SpanLoss(Module):
-    """Extractive question answering: the mean of two cross-entropies over the T tokens, for the answer's first and last.
+    """Extractive question answering: the mean of two cross-entropies over the T tokens, for the answer's two ends.
 
     start_logits, end_logits (B, T), start_positions, end_positions (B,). A position of T or more (the answer was cut
     off) counts for nothing; a negative one counts as 0, both as in the original.

@@ -253,7 +253,16 @@ class BertEncoder(Module):
         self.gradient_checkpointing = False
 
     def forward(
-        self, x, visible, head_mask, source, source_visible, return_weights, return_hidden_states, generator=None
+        self,
+        x,
+        visible=None,
+        source=None,
+        source_visible=None,
+        *,
+        head_mask=None,
+        return_weights=False,
+        return_hidden_states=False,
+        generator=None,
     ):
         """-> ((last state, all L + 1 states or [], all weights, all cross weights), caches)"""
         hidden_states, all_weights, all_cross_weights, caches = [x], [], [], []
@@ -425,11 +434,11 @@ class BertModel(BertPreTrainedModel):
         (x, hidden_states, weights, cross_weights), encoder_cache = BatchThreads(self.encoder).forward(
             x,
             visible,
-            head_mask_by_layer(config, head_mask, table),
             encoder_hidden_states,
             source_visible,
-            output_attentions,
-            output_hidden_states,
+            head_mask=head_mask_by_layer(config, head_mask, table),
+            return_weights=output_attentions,
+            return_hidden_states=output_hidden_states,
             generator=generator,
         )
         pooled, pooler_cache = None, None

@@ -122,7 +122,7 @@ class PretrainedConfig:
     def __repr__(self):
         return f"{type(self).__name__} {self.to_json_string().rstrip()}"
 
-    # -- files: the doors to checkpoints/, which does the work ----------------------------------------------------------
+    # -- files: the doors to checkpoints/, which does the work --------------------------------------------------------
 
     @classmethod
     def from_pretrained(cls, name: str, **kwargs):

@@ -22,10 +22,11 @@ def check_text_inputs(config, input_ids, inputs_embeds) -> tuple[int, int]:
         raise ValueError(f"{name} has shape {tuple(given.shape)}: the batch is empty")
     if input_ids is not None:
         check_ids(input_ids, config.vocab_size, "input_ids")
-    if T > config.max_position_embeddings:
+    longest = config.max_position_embeddings
+    if longest < T:
         raise ValueError(
-            f"{name} has {T} tokens, but this model has positions for {config.max_position_embeddings}; "
-            f"tokenize with truncation=True, max_length={config.max_position_embeddings}"
+            f"{name} has {T} tokens, but this model has positions for {longest}; "
+            f"tokenize with truncation=True, max_length={longest}"
         )
     return B, T
 

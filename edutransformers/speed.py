@@ -1,0 +1,94 @@
+"""Process-wide switches for speed. All are off until you ask for them; none changes what is computed.
+
+>>> from edutransformers import speed
+>>> speed.use_batch_threads(2)        # split every batch over two threads
+>>> speed.keep_freed_memory()         # let malloc hold on to large arrays (Linux with glibc)   # doctest: +SKIP
+
+Measured on two cores (BERT-base, batch 8 of 128 tokens): see docs/performance.md.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import copy_context
+from functools import lru_cache
+
+_batch_threads: int | None = None  # None: not decided yet, so the environment variable is asked
+
+
+def use_batch_threads(count: int | None = None) -> int:
+    """Split the batch of every transformer stack over `count` Python threads, with one BLAS thread each.
+
+    A matrix product uses all cores by itself; everything between the products (softmax, GELU, layer norm) runs on one.
+    With one thread a share of the batch, these parts run side by side too. The environment variable
+    EDUTRANSFORMERS_BATCH_THREADS does the same. Returns the number in force; without an argument changes nothing.
+
+    Outputs are the same to the last bit for one and for several threads as far as BLAS computes rows alike; summed
+    weight gradients may differ in the last digits, because the order of addition differs.
+    """
+    global _batch_threads
+    if count is not None:
+        if count < 1:
+            raise ValueError(f"the number of batch threads is {count}: expected 1 or more")
+        _batch_threads = count
+    if _batch_threads is None:
+        text = os.environ.get("EDUTRANSFORMERS_BATCH_THREADS", "1")
+        if not text.isdigit() or text == "0":
+            raise ValueError(f"EDUTRANSFORMERS_BATCH_THREADS is {text!r}: expected a whole number from 1")
+        _batch_threads = int(text)
+    return _batch_threads
+
+
+def keep_freed_memory() -> bool:
+    """Tell glibc's malloc to keep large freed blocks for the next array instead of giving them back. True if it could.
+
+    NumPy allocates a new array for most results. By default glibc maps arrays of more than 128 KB to 32 MB anew from
+    the operating system each time, which must hand over zeroed pages: tens of thousands of page faults a training step.
+    The price: the process keeps its peak memory. Only Linux with glibc.
+    """
+    if platform.system() != "Linux" or platform.libc_ver()[0] != "glibc":
+        return False
+    mallopt = ctypes.CDLL(None).mallopt
+    trim_threshold, top_pad, mmap_threshold = -1, -2, -3  # M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD in malloc.h
+    settings = ((mmap_threshold, 1 << 30), (trim_threshold, 2**31 - 1), (top_pad, 64 << 20))
+    return all(mallopt(name, value) == 1 for name, value in settings)
+
+
+@contextmanager
+def one_blas_thread():
+    """Inside this block a matrix product uses one core, so that several Python threads don't fight over all of them."""
+    with _thread_pools().limit(limits=1, user_api="blas"):
+        yield
+
+
+def run_side_by_side(tasks: list) -> list:
+    """Call every task (a function without arguments) in a thread of its own, one BLAS thread each; their results.
+
+    The threads see this thread's context, so that `inference_mode` holds in them as well.
+    """
+    with one_blas_thread():
+        futures = [_workers(len(tasks) - 1).submit(copy_context().run, task) for task in tasks[1:]]
+        try:
+            first = tasks[0]()
+        finally:  # also after an error here: nobody may go on computing behind the caller's back
+            others = [future.exception() or future.result() for future in futures]
+    for other in others:
+        if isinstance(other, BaseException):
+            raise other
+    return [first, *others]
+
+
+@lru_cache(maxsize=1)
+def _thread_pools():
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
+
+
+@lru_cache(maxsize=8)
+def _workers(count: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(max_workers=max(1, count), thread_name_prefix="edutransformers")
