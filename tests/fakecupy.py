@@ -282,6 +282,11 @@ class ndarray:
         np.add.at(self._host, self._key(key), _host_values(values, "scatter_add"))
 
 
+ARITHMETIC = (
+    "add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and", "or", "xor", "lshift", "rshift",
+)  # fmt: skip
+
+
 def _define_operators():
     """x + y, x += y, y + x, -x and all the others."""
 
@@ -305,13 +310,13 @@ def _define_operators():
 
         return operator
 
-    for name in "add sub mul truediv floordiv mod pow matmul and or xor lshift rshift".split():
+    for name in ARITHMETIC:
         for prefix in ("", "r", "i"):
             if hasattr(np.ndarray, f"__{prefix}{name}__"):
                 setattr(ndarray, f"__{prefix}{name}__", binary(f"__{prefix}{name}__"))
-    for name in "lt le gt ge eq ne".split():
+    for name in ("lt", "le", "gt", "ge", "eq", "ne"):
         setattr(ndarray, f"__{name}__", binary(f"__{name}__"))
-    for name in "neg pos abs invert".split():
+    for name in ("neg", "pos", "abs", "invert"):
         setattr(ndarray, f"__{name}__", unary(f"__{name}__"))
     ndarray.__hash__ = None
 

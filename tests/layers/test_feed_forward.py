@@ -1,0 +1,69 @@
+import numpy as np
+import pytest
+
+from edutransformers.layers import FeedForward
+from edutransformers.module import keep
+from tests.contract import ROUNDING, Case, assert_same, check_layer, separate_run
+
+D, F, T = 3, 8, 7
+
+
+def x(rng, tokens=T, batch=2):
+    return (rng.standard_normal((batch, tokens, D)),)
+
+
+@pytest.mark.parametrize("recompute", [False, True], ids=["kept", "recomputed"])
+@pytest.mark.parametrize("chunk_size", [0, 1, 2, 3, 7, 100])  # 2 and 3 leave a shorter last chunk
+def test_contract(chunk_size, recompute):
+    check_layer(lambda: FeedForward(D, F, "gelu", chunk_size, recompute), x)
+
+
+@pytest.mark.parametrize("activation", ["relu", "gelu_new", "silu", "tanh", "linear"])
+def test_contract_of_other_activations(activation):
+    check_layer(lambda: FeedForward(D, F, activation), x)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, D), (4, D), (2, 2, 4, D)], ids=str)
+@pytest.mark.parametrize("chunk_size", [0, 3])
+def test_contract_of_other_shapes(shape, chunk_size):
+    check_layer(lambda: FeedForward(D, F, chunk_size=chunk_size), lambda rng: (rng.standard_normal(shape),))
+
+
+@pytest.mark.parametrize("recompute", [False, True])
+def test_every_chunk_size_gives_the_same_numbers(recompute):
+    wanted = separate_run(Case(lambda: FeedForward(D, F), x), 0)
+    for chunk_size in range(1, T + 2):
+        case = Case(lambda chunk_size=chunk_size: FeedForward(D, F, "gelu", chunk_size, recompute), x)
+        run = separate_run(case, 0)
+        assert_same(run, wanted, f"chunks of {chunk_size}")
+
+
+def test_recomputing_keeps_no_middle(rng):
+    """Its cache holds x, and nothing of width F."""
+
+    def sizes(cache):
+        if isinstance(cache, (tuple, list)):
+            return [size for item in cache for size in sizes(item)]
+        return [cache.shape[-1]] if isinstance(cache, np.ndarray) else []
+
+    inputs = x(rng)
+    assert F in sizes(FeedForward(D, F).forward(*inputs)[1])
+    assert set(sizes(FeedForward(D, F, recompute=True).forward(*inputs)[1])) == {D}
+    assert set(sizes(FeedForward(D, F, chunk_size=2, recompute=True).forward(*inputs)[1])) == {D}
+
+
+def test_inference_holds_one_chunk_at_a_time(rng, monkeypatch):
+    layer = FeedForward(D, F, chunk_size=2).astype("float64")
+    seen = []
+    forward = layer.up.forward
+    monkeypatch.setattr(layer.up, "forward", lambda part: (seen.append(part.shape), forward(part))[1])
+    inputs = x(rng)
+    y = layer(*inputs)
+    assert seen == [(2, 2, D)] * 3 + [(2, 1, D)]
+    np.testing.assert_allclose(y, layer.down(layer.activation(layer.up(*inputs))), **ROUNDING)
+    assert keep() == ()
+
+
+def test_bad_chunk_size():
+    with pytest.raises(ValueError, match="chunk_size is -1: expected 0"):
+        FeedForward(D, F, chunk_size=-1)

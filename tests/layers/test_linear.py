@@ -1,0 +1,43 @@
+import numpy as np
+import pytest
+
+from edutransformers.layers import Linear
+from edutransformers.module import skip_initialization
+from tests.contract import check_layer
+
+
+@pytest.mark.parametrize("shape", [(2, 4, 5), (1, 1, 5), (3, 5), (5,), (2, 3, 2, 5)], ids=str)
+@pytest.mark.parametrize("bias", [True, False])
+def test_contract(shape, bias):
+    check_layer(lambda: Linear(5, 3, bias=bias), lambda rng: (rng.standard_normal(shape),))
+
+
+def test_is_x_w_transposed_plus_b(rng):
+    layer = Linear(5, 3).astype("float64")
+    layer.bias.data = rng.standard_normal(3)
+    x = rng.standard_normal((2, 5))
+    wanted = [[sum(x[n, i] * layer.weight.data[o, i] for i in range(5)) + layer.bias.data[o] for o in range(3)]
+              for n in range(2)]  # fmt: skip
+    np.testing.assert_allclose(layer(x), wanted, rtol=1e-13)
+
+
+def test_fresh_weights():
+    layer = Linear(300, 200, generator=np.random.default_rng(0))
+    assert layer.weight.shape == (200, 300)
+    assert layer.weight.dtype == np.float32
+    assert abs(layer.weight.data.std() - 0.02) < 0.0005
+    assert not layer.bias.data.any()
+    same = Linear(300, 200, generator=np.random.default_rng(0))
+    np.testing.assert_array_equal(layer.weight.data, same.weight.data)
+    with skip_initialization():
+        assert not Linear(3, 2).weight.data.any()
+
+
+def test_wrong_width_names_both():
+    with pytest.raises(ValueError, match=r"width 5, got an array of shape \(2, 4\)"):
+        Linear(5, 3)(np.ones((2, 4), dtype="float32"))
+
+
+def test_repr():
+    assert repr(Linear(5, 3)) == "Linear(5 -> 3)"
+    assert repr(Linear(5, 3, bias=False)) == "Linear(5 -> 3, no bias)"
