@@ -376,6 +376,7 @@ class ModelCache(NamedTuple):
     embeddings: tuple
     encoder: tuple
     pooler: tuple | None
+    shape: tuple[int, int, int]
 
 
 class BertModel(BertPreTrainedModel):
@@ -453,7 +454,7 @@ class BertModel(BertPreTrainedModel):
                 tuple(cross_weights) if output_attentions and encoder_hidden_states is not None else None
             ),
         )
-        return output, keep(ModelCache, embeddings_cache, encoder_cache, pooler_cache)
+        return output, keep(ModelCache, embeddings_cache, encoder_cache, pooler_cache, x.shape)
 
     def backward(self, d_output, cache):
         """Gradients by output name -> gradients by input name: "inputs_embeds", and "encoder_hidden_states" if given.
@@ -468,6 +469,9 @@ class BertModel(BertPreTrainedModel):
         if d_output.get("pooler_output") is not None:
             d_last = add_gradients(d_last, self.pooler.backward(d_output["pooler_output"], cache.pooler))
         d_hidden_states[-1] = add_gradients(d_hidden_states[-1], d_last)
+        if d_hidden_states[-1] is None:  # a loss of, say, attentions alone: the way down starts with 0
+            table = self.get_input_embeddings().weight.data
+            d_hidden_states[-1] = array_module(table).zeros(cache.shape, dtype=table.dtype)
         d_weights = d_output.get("attentions") or [None] * layers
         d_cross_weights = d_output.get("cross_attentions") or [None] * layers
 

@@ -132,7 +132,7 @@ def model_of(case: Case, dtype="float64"):
 
 
 def batch_of(case: Case, dtype="float64") -> dict[str, np.ndarray]:
-    """The inputs and labels, by the name of the model's argument. Read-only: a forward pass must not write into them."""
+    """The inputs and labels by the name of the model's argument. Read-only: a forward pass must not write into them."""
     config = config_of(case)
     leading = (BATCH, CHOICES) if "Choice" in case.model else (BATCH,)
     T = 1 if "one_token" in case.inputs else TOKENS
@@ -185,13 +185,14 @@ def batch_of(case: Case, dtype="float64") -> dict[str, np.ndarray]:
 def labels_of(case: Case, config, T: int, real, dtype) -> dict[str, np.ndarray]:
     kind = case.labels
     whole = lambda name, high, shape=(BATCH,): seeded_integers(f"labels {name}", 0, high, shape)  # noqa: E731
-    words = np.where(seeded_integers("counted", 0, 3, (BATCH, T)) > 0, whole("words", config.vocab_size, (BATCH, T)), -100)
+    counted = seeded_integers("counted", 0, 3, (BATCH, T)) > 0
+    words = np.where(counted, whole("words", config.vocab_size, (BATCH, T)), -100)
     span = {
         "start_positions": np.array([1, 0, T + 4, -2]),  # cut off, and negative: both occur in real data
         "end_positions": np.array([T - 1, T, 3, 0]),
     }
     return {
-        None: lambda: {},
+        None: dict,
         "words": lambda: {"labels": words},
         "pretraining": lambda: {"labels": words, "next_sentence_label": whole("next", 2)},
         "pretraining_column": lambda: {"labels": words, "next_sentence_label": whole("next", 2, (BATCH, 1))},

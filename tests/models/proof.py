@@ -1,8 +1,8 @@
-"""Two implementations of one model, compared: every output, every parameter's gradient, every float input's gradient.
+"""Two implementations of one model, compared: every output, every parameter's and every float input's gradient.
 
-A `Result` is what one forward and one backward pass give. `run_model` makes it from this package's models, the reference
-tests make it from the original's; `assert_same` compares the two. A `fingerprint` is a result made small (norms and a
-few random projections), which is what the fixtures hold.
+A `Result` is what one forward and one backward pass give. `run_model` makes it from this package's models, the
+reference tests make it from the original's; `assert_same` compares the two. A `fingerprint` is a result made small
+(norms and a few random projections), which is what the fixtures hold.
 """
 
 from __future__ import annotations
@@ -99,13 +99,15 @@ def total_norm(gradients: dict[str, np.ndarray]) -> float:
     return float(np.sqrt(sum(np.square(g, dtype=np.float64).sum() for g in gradients.values())))
 
 
-def gradient_error(ours, theirs, of_all: float) -> float:
-    """‖ours − theirs‖ / max(‖theirs‖, SMALLEST_SHARE · ‖all gradients‖)"""
-    size = max(float(np.linalg.norm(theirs)), SMALLEST_SHARE * of_all)
+def gradient_error(ours, theirs, of_all: float, smallest_share: float = SMALLEST_SHARE) -> float:
+    """‖ours − theirs‖ / max(‖theirs‖, smallest_share · ‖all gradients‖)"""
+    size = max(float(np.linalg.norm(theirs)), smallest_share * of_all)
     return float(np.linalg.norm(ours - theirs)) / size if size else float(np.abs(ours).max(initial=0.0))
 
 
-def worst_errors(ours: Result, theirs: Result) -> tuple[tuple[float, str], tuple[float, str]]:
+def worst_errors(
+    ours: Result, theirs: Result, smallest_share: float = SMALLEST_SHARE
+) -> tuple[tuple[float, str], tuple[float, str]]:
     """((worst output error, its name), (worst gradient error, its name)). Names and shapes must agree."""
     for mine, other, what in zip(ours, theirs, ("outputs", "gradients", "input gradients")):
         assert mine.keys() == other.keys(), f"{what} differ by name: {sorted(mine.keys() ^ other.keys())}"
@@ -114,7 +116,7 @@ def worst_errors(ours: Result, theirs: Result) -> tuple[tuple[float, str], tuple
     outputs = [(float(np.abs(ours.outputs[n] - x).max(initial=0.0)), n) for n, x in theirs.outputs.items()]
     of_all = total_norm(theirs.gradients)
     gradients = [
-        (gradient_error(mine[name], x, of_all), name)
+        (gradient_error(mine[name], x, of_all, smallest_share), name)
         for mine, other in ((ours.gradients, theirs.gradients), (ours.input_gradients, theirs.input_gradients))
         for name, x in other.items()
     ]
@@ -127,7 +129,7 @@ def _worst(errors):
 
 
 def assert_same(ours: Result, theirs: Result, outputs=OUTPUT_TOLERANCE, gradients=GRADIENT_TOLERANCE) -> None:
-    assert any(np.any(g) for g in theirs.gradients.values()), "the reference's gradients are all zero: nothing is proved"
+    assert any(np.any(g) for g in theirs.gradients.values()), "the expected gradients are all zero: nothing is proved"
     (output_error, output), (error, parameter) = worst_errors(ours, theirs)
     assert output_error <= outputs, f"{output} differs by {output_error:.1e}, expected at most {outputs:.0e}"
     assert error <= gradients, f"the gradient of {parameter} differs by {error:.1e}, expected at most {gradients:.0e}"

@@ -76,7 +76,7 @@ def run_original(theirs, batch: dict, names=None, seed: int = 0) -> Result:
     zeros = lambda x: np.zeros(tuple(x.shape)) if x.grad is None else x.grad.numpy().copy()  # noqa: E731
     gradients = {name: zeros(p) for name, p in theirs.named_parameters()}
     if MAJOR >= 5 and "cls.predictions.decoder.bias" in gradients:
-        # Without tied embeddings 5.x doesn't tie this bias either, and then has one that nothing uses. 4.x ties it always.
+        # Without tied embeddings 5.x doesn't tie this bias either: one of the two is of no use. 4.x ties it always.
         assert not gradients["cls.predictions.bias"].any()
         gradients["cls.predictions.bias"] = gradients.pop("cls.predictions.decoder.bias")
     return Result(arrays, gradients, {name: zeros(x) for name, x in floats.items()})
@@ -87,5 +87,5 @@ def to_torch(x):
 
 
 def additive(mask, dtype):
-    """(B, T, S) ones and zeros as 5.x wants a mask of one's own: (B, 1, T, S), 0 where seen, very negative elsewhere."""
+    """(B, T, S) ones and zeros as 5.x wants one's own mask: (B, 1, T, S), 0 where seen, very negative elsewhere."""
     return torch.zeros(mask[:, None].shape, dtype=dtype).masked_fill(mask[:, None] == 0, torch.finfo(dtype).min)
