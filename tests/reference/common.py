@@ -63,9 +63,13 @@ def run_original(theirs, batch: dict, names=None, seed: int = 0) -> Result:
     mask = inputs.get("attention_mask")
     if MAJOR >= 5 and mask is not None and mask.ndim == 3 and "Choice" not in type(theirs).__name__:
         inputs["attention_mask"] = additive(inputs["attention_mask"], next(theirs.parameters()).dtype)
-    if theirs.config.is_decoder:
-        inputs["use_cache"] = False
-    flat = flatten({name: x for name, x in theirs(**inputs).items() if name != "past_key_values"})
+    theirs.config.use_cache = False
+    outputs = dict(theirs(**inputs))
+    if batch.get("encoder_hidden_states") is None:
+        outputs.pop(
+            "cross_attentions", None
+        )  # a decoder of 4.x without a source returns keys and values under this name
+    flat = flatten(outputs)
     arrays = {name: x.detach().numpy() for name, x in flat.items()}
     if names == ("loss",):
         total = flat["loss"]
