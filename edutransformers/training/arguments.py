@@ -1,0 +1,201 @@
+"""TrainingArguments: everything the Trainer can be told, with the original's names and defaults."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass, fields
+
+from .schedules import SCHEDULES
+
+STRATEGIES = ("no", "steps", "epoch")
+
+
+@dataclass
+class TrainingArguments:
+    """The settings of a training run. Only what works here is a field: any other name is a `TypeError`.
+
+    A "step" is one change of the weights; with `gradient_accumulation_steps=n` it takes n batches. A number of steps
+    between 0 and 1 (`logging_steps=0.1`) is a share of all steps.
+    """
+
+    output_dir: str  # checkpoints go into subfolders checkpoint-<step>
+    overwrite_output_dir: bool = False  # False: train() refuses to mix a new run's checkpoints with an old one's
+
+    # when to evaluate: "no", every `eval_steps` steps, every "epoch"
+    evaluation_strategy: str = "no"
+    eval_strategy: str | None = None  # later versions' name for the same
+    eval_steps: float | None = None  # None: as often as `logging_steps`
+    eval_delay: float = 0  # no evaluation before this many steps (or epochs)
+    prediction_loss_only: bool = False  # evaluation keeps no predictions
+
+    # batches
+    per_device_train_batch_size: int = 8
+    per_device_eval_batch_size: int = 8
+    gradient_accumulation_steps: int = 1  # batches whose gradients are averaged before a step
+    dataloader_drop_last: bool = False
+    group_by_length: bool = False  # texts of about one length in a batch: much less padding
+    length_column_name: str = "length"
+    remove_unused_columns: bool = True  # drop what the model's forward does not take
+    label_names: list[str] | None = None  # None: the arguments of forward that are labels
+
+    # how long
+    num_train_epochs: float = 3.0
+    max_steps: int = -1  # above 0: overrides num_train_epochs
+
+    # the optimizer (AdamW) and its schedule
+    learning_rate: float = 5e-5
+    weight_decay: float = 0.0  # on matrices and tables, not on biases and norms
+    adam_beta1: float = 0.9
+    adam_beta2: float = 0.999
+    adam_epsilon: float = 1e-8
+    max_grad_norm: float = 1.0  # 0: no clipping
+    lr_scheduler_type: str = "linear"
+    warmup_ratio: float = 0.0  # share of all steps
+    warmup_steps: int = 0  # above 0: overrides warmup_ratio
+    label_smoothing_factor: float = 0.0
+
+    # logs
+    logging_strategy: str = "steps"
+    logging_first_step: bool = False
+    logging_steps: float = 500
+    disable_tqdm: bool = False  # True: print the logs, no progress bars
+
+    # checkpoints
+    save_strategy: str = "steps"
+    save_steps: float = 500
+    save_total_limit: int | None = None  # older ones are deleted, the best never
+    load_best_model_at_end: bool = False
+    metric_for_best_model: str | None = None  # None with load_best_model_at_end: "loss"
+    greater_is_better: bool | None = None  # None: True unless the metric is a loss
+    resume_from_checkpoint: str | None = None  # for scripts; train(resume_from_checkpoint=...) is what counts
+    ignore_data_skip: bool = False  # resume at an epoch's beginning instead of behind the batches already seen
+
+    # randomness
+    seed: int = 42  # dropout, and new weights of model_init
+    data_seed: int | None = None  # order of the data; None: seed
+
+    # memory
+    gradient_checkpointing: bool = False  # recompute activations in backward instead of keeping them
+    include_inputs_for_metrics: bool = False  # compute_metrics gets the inputs too
+
+    def __post_init__(self):
+        if self.eval_strategy is not None:
+            if self.evaluation_strategy not in ("no", self.eval_strategy):
+                raise ValueError(
+                    f"evaluation_strategy={self.evaluation_strategy!r} and eval_strategy={self.eval_strategy!r} "
+                    "are two names for one setting: give only one"
+                )
+            self.evaluation_strategy = self.eval_strategy
+        for name in ("evaluation_strategy", "logging_strategy", "save_strategy"):
+            value = getattr(self, name)
+            value = getattr(value, "value", value)  # the original's enumerations are accepted too
+            if value not in STRATEGIES:
+                raise ValueError(f"{name} is {value!r}: expected one of {', '.join(STRATEGIES)}")
+            setattr(self, name, value)
+        self.eval_strategy = self.evaluation_strategy
+        self.output_dir = str(self.output_dir)
+        self._check_numbers()
+        if self.evaluation_strategy == "steps" and self.eval_steps is None:
+            self.eval_steps = self.logging_steps
+        if self.load_best_model_at_end:
+            self._check_best_model()
+        if self.metric_for_best_model is not None and self.greater_is_better is None:
+            self.greater_is_better = not self.metric_for_best_model.endswith("loss")
+
+    def _check_numbers(self):
+        counts = ("per_device_train_batch_size", "per_device_eval_batch_size", "gradient_accumulation_steps")
+        for name in counts:
+            self._check(name, whole=True, low=1)
+        for name in ("max_steps", "warmup_steps", "seed"):
+            self._check(name, whole=True, low=-1 if name == "max_steps" else 0)
+        for name in ("save_total_limit", "data_seed"):
+            if getattr(self, name) is not None:
+                self._check(name, whole=True, low=1 if name == "save_total_limit" else 0)
+        for name in ("learning_rate", "weight_decay", "adam_epsilon", "max_grad_norm", "eval_delay"):
+            self._check(name, low=0)
+        for name in ("adam_beta1", "adam_beta2"):
+            self._check(name, low=0, below=1)
+        for name in ("warmup_ratio", "label_smoothing_factor"):
+            self._check(name, low=0, high=1)
+        if self.max_steps <= 0:
+            self._check("num_train_epochs", above=0)
+        for name in ("logging_steps", "save_steps", "eval_steps"):
+            strategy = name.replace("eval_", "evaluation_").replace("_steps", "_strategy")
+            if getattr(self, strategy) == "steps" and getattr(self, name) is not None:
+                self._check(name, above=0)
+                if getattr(self, name) > 1 and getattr(self, name) != int(getattr(self, name)):
+                    raise ValueError(f"{name} is {getattr(self, name)}: above 1 it must be a whole number of steps")
+        if self.lr_scheduler_type not in SCHEDULES:
+            raise ValueError(f"lr_scheduler_type is {self.lr_scheduler_type!r}: expected one of {', '.join(SCHEDULES)}")
+
+    def _check(self, name, whole=False, low=None, above=None, high=None, below=None):
+        value = getattr(self, name)
+        kinds = int if whole else (int, float)
+        limits = [
+            (low, "from {} up", lambda v: v >= low),
+            (above, "above {}", lambda v: v > above),
+            (high, "up to {}", lambda v: v <= high),
+            (below, "below {}", lambda v: v < below),
+        ]
+        expected = " and ".join(text.format(limit) for limit, text, _ in limits if limit is not None)
+        number = isinstance(value, kinds) and not isinstance(value, bool) and math.isfinite(value)
+        if not number or not all(holds(value) for limit, _, holds in limits if limit is not None):
+            raise ValueError(f"{name} is {value!r}: expected a {'whole ' if whole else ''}number {expected}")
+
+    def _check_best_model(self):
+        if self.evaluation_strategy == "no" or self.evaluation_strategy != self.save_strategy:
+            raise ValueError(
+                f"load_best_model_at_end=True needs each checkpoint evaluated, but save_strategy is "
+                f"{self.save_strategy!r} and evaluation_strategy is {self.evaluation_strategy!r}: make them equal, 'steps' or 'epoch'"
+            )
+        if self.evaluation_strategy == "steps" and not _is_multiple(self.save_steps, self.eval_steps):
+            raise ValueError(
+                f"load_best_model_at_end=True needs each checkpoint evaluated, but save_steps={self.save_steps} is no "
+                f"multiple of eval_steps={self.eval_steps}"
+            )
+        if self.metric_for_best_model is None:
+            self.metric_for_best_model = "loss"
+
+    # -- what follows from the fields ---------------------------------------------------------------------------------
+
+    @property
+    def train_batch_size(self) -> int:
+        return self.per_device_train_batch_size
+
+    @property
+    def eval_batch_size(self) -> int:
+        return self.per_device_eval_batch_size
+
+    def get_warmup_steps(self, num_training_steps: int) -> int:
+        """warmup_steps, or the share warmup_ratio of all steps, rounded up."""
+        return self.warmup_steps if self.warmup_steps > 0 else math.ceil(num_training_steps * self.warmup_ratio)
+
+    def steps_of(self, name: str, num_training_steps: int) -> int:
+        """logging_steps, eval_steps or save_steps as a number of steps, also where it is a share."""
+        value = getattr(self, name)
+        if value is None:
+            return num_training_steps
+        return math.ceil(num_training_steps * value) if 0 < value < 1 else int(value)
+
+    # -- as a dictionary ----------------------------------------------------------------------------------------------
+
+    def to_dict(self) -> dict:
+        return asdict(self)
+
+    def to_json_string(self) -> str:
+        return json.dumps(self.to_dict(), indent=2) + "\n"
+
+    @classmethod
+    def from_dict(cls, values: dict) -> TrainingArguments:
+        """The reverse of `to_dict`. An unknown name raises `TypeError`."""
+        known = {field.name for field in fields(cls)}
+        for name in values:
+            if name not in known:
+                raise TypeError(f"TrainingArguments has no field {name!r}")
+        return cls(**values)
+
+
+def _is_multiple(steps: float, of: float) -> bool:
+    ratio = steps / of
+    return abs(ratio - round(ratio)) < 1e-9 and round(ratio) >= 1

@@ -1,0 +1,401 @@
+"""The Trainer: fine-tuning with one call, and every part of it a method that a subclass can override.
+
+    trainer = Trainer(model, TrainingArguments("out"), train_dataset=train, eval_dataset=test, tokenizer=tokenizer,
+                      compute_metrics=accuracy)
+    trainer.train()
+    trainer.evaluate()
+
+Read `train` first; the loop is `_train_epochs`, one step is `training_step`, a loss and its gradient are
+`compute_loss` and `compute_loss_backward`. Batches are made in trainer_data.py, evaluation is in
+trainer_evaluation.py, checkpoints are in trainer_checkpoints.py.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import math
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from ..backend import as_array_like
+from ..layers import Embedding
+from ..losses import CrossEntropyLoss, NextTokenLoss
+from ..module import Module, keep
+from .arguments import TrainingArguments
+from .callbacks import CallbackHandler, DefaultFlowCallback, PrinterCallback, ProgressCallback, TrainerCallback
+from .clipping import clip_grad_norm_
+from .columns import label_names, takes_generator
+from .evaluation import speed_metrics
+from .loss_meter import LossMeter
+from .optimizers import AdamW, decay_groups
+from .outputs import TrainOutput
+from .schedules import get_scheduler
+from .seeding import DROPOUT, WEIGHTS, set_seed
+from .trainer_checkpoints import TrainerCheckpoints
+from .trainer_data import TrainerData
+from .trainer_evaluation import TrainerEvaluation
+from .trainer_state import TrainerControl, TrainerState
+
+logger = logging.getLogger("edutransformers.training")
+
+
+class Plan(NamedTuple):
+    """How long training takes."""
+
+    batches: int  # in an epoch
+    accumulation: int  # batches in a step
+    max_steps: int
+    epochs: int
+    samples: int  # items seen in all
+
+
+class LossCache(NamedTuple):
+    model: tuple
+    smoothing: tuple | None
+
+
+class Trainer(TrainerData, TrainerEvaluation, TrainerCheckpoints):
+    """Trains, evaluates and predicts. The arguments are the original's.
+
+    model            a Module whose `forward(**batch)` returns outputs with a "loss" when the batch has labels
+    args             TrainingArguments (default: TrainingArguments("tmp_trainer"))
+    data_collator    list of items -> batch; default: padding if there is a tokenizer, else stacking
+    train_dataset, eval_dataset  sequences of dictionaries; eval_dataset may be a dictionary of them, by name
+    tokenizer        for padding; saved with the model
+    model_init       makes the model anew at each train(), instead of `model`
+    compute_metrics  EvalPrediction -> dictionary of numbers
+    callbacks        more TrainerCallbacks
+    optimizers       (optimizer, schedule) to use instead of AdamW and the schedule that args names
+    preprocess_logits_for_metrics  (logits, labels) -> what to keep of a batch's predictions, for example their argmax
+    """
+
+    def __init__(
+        self,
+        model: Module | None = None,
+        args: TrainingArguments | None = None,
+        data_collator=None,
+        train_dataset=None,
+        eval_dataset=None,
+        tokenizer=None,
+        model_init=None,
+        compute_metrics=None,
+        callbacks: list[TrainerCallback] | None = None,
+        optimizers=(None, None),
+        preprocess_logits_for_metrics=None,
+    ):
+        self.args = TrainingArguments("tmp_trainer") if args is None else args
+        set_seed(self.args.seed)
+        self.model_init = model_init
+        if (model is None) == (model_init is None):
+            raise ValueError("Trainer needs either a model or a model_init that makes one, not both and not neither")
+        self.model = self.call_model_init() if model is None else model
+        if not hasattr(self.model, "backward"):
+            raise TypeError(f"Trainer trains a Module with a backward, got {type(self.model).__name__}")
+        self.tokenizer = tokenizer
+        self.data_collator = self._default_collator() if data_collator is None else data_collator
+        self.train_dataset, self.eval_dataset = train_dataset, eval_dataset
+        self.compute_metrics = compute_metrics
+        self.preprocess_logits_for_metrics = preprocess_logits_for_metrics
+        self.optimizer, self.lr_scheduler = optimizers
+        self._optimizers_given = tuple(optimizers)
+        if model_init is not None and any(part is not None for part in optimizers):
+            raise ValueError("optimizers can't be given with model_init: they would hold another model's parameters")
+
+        own = [DefaultFlowCallback, PrinterCallback if self.args.disable_tqdm else ProgressCallback]
+        self.callback_handler = CallbackHandler(own + list(callbacks or []), model=self.model, tokenizer=tokenizer)
+        self.state, self.control = TrainerState(), TrainerControl()
+        self.label_names = label_names(self.model) if self.args.label_names is None else self.args.label_names
+        self.label_smoother = self._make_label_smoother()
+        self.generator = np.random.default_rng([self.args.seed, DROPOUT])
+        self.accumulation = 1  # batches in a step
+        self.is_in_train = False
+        self._event("on_init_end")
+
+    # -- optimizer and schedule ---------------------------------------------------------------------------------------
+
+    def create_optimizer_and_scheduler(self, num_training_steps: int) -> None:
+        """New ones for each train(), except for those that were given to the constructor."""
+        self.optimizer, self.lr_scheduler = self._optimizers_given
+        self.create_optimizer()
+        self.create_scheduler(num_training_steps, self.optimizer)
+
+    def create_optimizer(self):
+        """AdamW over two groups: matrices decay, biases and norms don't."""
+        if self.optimizer is None:
+            args = self.args
+            groups = decay_groups(self.model, args.weight_decay)
+            betas = (args.adam_beta1, args.adam_beta2)
+            self.optimizer = AdamW(groups, lr=args.learning_rate, betas=betas, eps=args.adam_epsilon)
+        return self.optimizer
+
+    def create_scheduler(self, num_training_steps: int, optimizer=None):
+        """The schedule that `lr_scheduler_type` names."""
+        if self.lr_scheduler is None:
+            warmup = self.args.get_warmup_steps(num_training_steps)
+            optimizer = self.optimizer if optimizer is None else optimizer
+            self.lr_scheduler = get_scheduler(self.args.lr_scheduler_type, optimizer, warmup, num_training_steps)
+        return self.lr_scheduler
+
+    # -- one step -----------------------------------------------------------------------------------------------------
+
+    def compute_loss(self, model: Module, inputs: dict):
+        """A batch -> (loss, outputs, cache), where `compute_loss_backward` finds in the cache what it needs.
+
+        Override the two together, as forward and backward of a layer:
+
+            def compute_loss(self, model, inputs):
+                labels = inputs.pop("labels")
+                outputs, model_cache = self.forward(model, inputs)
+                loss, loss_cache = self.my_loss.forward(outputs["logits"], labels)
+                return loss, outputs, keep(model_cache, loss_cache)
+
+            def compute_loss_backward(self, model, dloss, cache):
+                model_cache, loss_cache = cache
+                model.backward({"logits": self.my_loss.backward(dloss, loss_cache)}, model_cache)
+        """
+        smoothing = None
+        if self.label_smoother is not None and "labels" in inputs:
+            labels = inputs["labels"]
+            outputs, cache = self.forward(model, {k: v for k, v in inputs.items() if k != "labels"})
+            loss, smoothing = self.label_smoother.forward(outputs["logits"], labels)
+        else:
+            outputs, cache = self.forward(model, inputs)
+            if "loss" not in outputs:
+                raise ValueError(
+                    f"the model gave no loss for a batch with {', '.join(sorted(inputs))}: expected labels "
+                    f"({', '.join(self.label_names) or 'none are known'}) in every item of the data set"
+                )
+            loss = outputs["loss"]
+        return loss, outputs, keep(LossCache, cache, smoothing)
+
+    def compute_loss_backward(self, model: Module, dloss: float, cache) -> None:
+        """Add dloss · dLoss/dw to the gradient of every parameter w."""
+        if cache.smoothing is not None:
+            model.backward({"logits": self.label_smoother.backward(dloss, cache.smoothing)}, cache.model)
+        else:
+            model.backward({"loss": dloss}, cache.model)
+
+    def forward(self, model: Module, inputs: dict):
+        """`model.forward`, with the Trainer's generator for dropout if the model takes one."""
+        if takes_generator(model):
+            return model.forward(**inputs, generator=self.generator)
+        return model.forward(**inputs)
+
+    def training_step(self, model: Module, inputs: dict):
+        """Forward and backward for one batch; returns its share of the step's loss.
+
+        A step's loss is the mean over its batches, so each enters with 1/accumulation: loss and gradients are those of
+        one large batch (if all batches have the same number of counted labels).
+        """
+        if not model.training:
+            model.train()
+        loss, _, cache = self._unpack_loss(self.compute_loss(model, self._prepare_inputs(inputs)))
+        share = 1 / self.accumulation
+        self.loss_meter.add(
+            loss * share, self.state.global_step + 1
+        )  # before backward: a nan must not reach the weights
+        self.compute_loss_backward(model, share, cache)
+        return loss * share
+
+    def _prepare_inputs(self, inputs) -> dict:
+        """A plain dictionary. Pictures and sounds move to the model's device; ids stay on the host, to be checked there."""
+        like = next(self.model.parameters()).data
+        is_float = lambda value: getattr(getattr(value, "dtype", None), "kind", "") == "f"  # noqa: E731
+        return {name: as_array_like(value, like) if is_float(value) else value for name, value in inputs.items()}
+
+    def _unpack_loss(self, result):
+        if not isinstance(result, tuple) or len(result) != 3:
+            raise TypeError(
+                f"{type(self).__name__}.compute_loss must return (loss, outputs, cache), got {type(result).__name__}: "
+                "gradients are computed by compute_loss_backward(model, dloss, cache), see Trainer.compute_loss"
+            )
+        return result
+
+    # -- training -----------------------------------------------------------------------------------------------------
+
+    def train(self, resume_from_checkpoint: str | bool | None = None) -> TrainOutput:
+        """Train from the beginning, or on from a checkpoint (a path; True: the last one in `output_dir`).
+
+        Continuing gives the same numbers as never having stopped. An exception, Ctrl-C too, leaves the checkpoints that
+        have been written whole.
+
+        Raises `ValueError` for an empty data set or a folder that is no checkpoint, `FloatingPointError` for a loss
+        that is not finite.
+        """
+        set_seed(self.args.seed)
+        if self.model_init is not None:
+            self.model = self.call_model_init()
+        if self.args.gradient_checkpointing:
+            self.model.gradient_checkpointing_enable()
+        checkpoint = self._find_checkpoint(resume_from_checkpoint)
+        self.is_in_train = True
+        try:
+            return self._train(checkpoint)
+        except BaseException:
+            self._event("on_train_interrupted")
+            raise
+        finally:
+            self.is_in_train = False
+
+    def _train(self, checkpoint: Path | None) -> TrainOutput:
+        args = self.args
+        self.generator = np.random.default_rng([args.seed, DROPOUT])
+        self._loader = self.get_train_dataloader()
+        self._random_state = None  # what a resumed run still has to restore
+        plan = self._plan(self._loader)
+        self.accumulation = plan.accumulation
+        self.create_optimizer_and_scheduler(plan.max_steps)
+        self.state, self.control = TrainerState(epoch=0.0), TrainerControl()
+        self.loss_meter = LossMeter()
+        self._epoch, self._batch, self._batches = 0, 0, 0  # epochs done; batches done in this one, and in all
+        self.model.zero_grad()
+        if checkpoint is not None:
+            self._load_checkpoint(checkpoint)
+        self.state.max_steps, self.state.num_train_epochs = plan.max_steps, plan.epochs
+        for name in ("logging_steps", "eval_steps", "save_steps"):
+            setattr(self.state, name, args.steps_of(name, plan.max_steps))
+        things = {"optimizer": self.optimizer, "lr_scheduler": self.lr_scheduler, "train_dataloader": self._loader}
+        self.callback_handler.things.update(model=self.model, **things)
+
+        start, first_step = time.perf_counter(), self.state.global_step
+        self._event("on_train_begin")
+        self._train_epochs(plan)
+        if args.load_best_model_at_end:
+            self._load_best_model()
+
+        train_loss = self.loss_meter.mean(self.state.global_step)
+        metrics = speed_metrics("train", start, plan.samples, steps=plan.max_steps - first_step)
+        metrics.update(total_flos=self.state.total_flos, train_loss=train_loss)
+        self.log(metrics)
+        self._event("on_train_end")
+        return TrainOutput(self.state.global_step, train_loss, metrics)
+
+    def _train_epochs(self, plan: Plan) -> None:
+        """The loop: batch after batch, epoch after epoch, until a callback says stop."""
+        has_steps_left = lambda: self.state.global_step < plan.max_steps  # noqa: E731
+        # A resumed run may have all its steps and still owe the end of its last epoch.
+        while self._epoch < plan.epochs and not self.control.should_training_stop and (has_steps_left() or self._batch):
+            self.control.should_epoch_stop = False
+            self._event("on_epoch_begin")
+            for inputs in self._batches_of_epoch() if has_steps_left() else ():
+                if self._batches % plan.accumulation == 0:
+                    self.control.new_step()
+                    self._event("on_step_begin")
+                self.training_step(self.model, inputs)
+                self.state.total_flos += self.floating_point_ops(inputs)
+                self._batch += 1
+                self._batches += 1
+                if self._batches % plan.accumulation == 0:
+                    self._change_weights()
+                    self.state.epoch = self._epoch + self._batch / plan.batches
+                    self._event("on_step_end")
+                    self._log_evaluate_save()
+                else:
+                    self._event("on_substep_end")
+                if self.control.should_epoch_stop or self.control.should_training_stop:
+                    break
+            self._epoch, self._batch = self._epoch + 1, 0
+            self._event("on_epoch_end")
+            self._log_evaluate_save()
+
+    def _change_weights(self) -> None:
+        """Clip, step, schedule, and forget the gradients."""
+        if self.args.max_grad_norm > 0:
+            clip_grad_norm_(self.model, self.args.max_grad_norm)
+        self.optimizer.step()
+        self.lr_scheduler.step()
+        self.model.zero_grad()
+        self.state.global_step += 1
+
+    def _log_evaluate_save(self) -> None:
+        """Do what the callbacks asked for."""
+        step = self.state.global_step
+        if self.control.should_log and step > self.loss_meter.step_of_log:
+            loss = round(self.loss_meter.mean_since_log(step), 4)
+            self.log({"loss": loss, "learning_rate": self.lr_scheduler.get_last_lr()[0]})
+        metrics = self._evaluate_all() if self.control.should_evaluate else None
+        if self.control.should_save:
+            self._save_checkpoint(metrics)
+            self._event("on_save")
+        self.control.new_step()
+
+    def log(self, logs: dict) -> None:
+        """Add `logs` to the history, with step and epoch, and show them to the callbacks."""
+        if self.state.epoch is not None:
+            logs["epoch"] = round(self.state.epoch, 2)
+        self.state.log_history.append({**logs, "step": self.state.global_step})
+        self._event("on_log", logs=logs)
+
+    def _plan(self, loader) -> Plan:
+        args, batches = self.args, len(loader)
+        if batches == 0:
+            raise ValueError(
+                f"an epoch has no batch: train_dataset has {len(self.train_dataset)} items, fewer than "
+                f"per_device_train_batch_size={args.train_batch_size}, and dataloader_drop_last is set"
+            )
+        accumulation = min(args.gradient_accumulation_steps, batches)
+        steps = batches // accumulation
+        items = args.train_batch_size * accumulation
+        if args.max_steps > 0:
+            epochs = -(-args.max_steps * accumulation // batches)  # rounded up
+            return Plan(batches, accumulation, args.max_steps, epochs, args.max_steps * items)
+        samples = int(len(self.train_dataset) * args.num_train_epochs)
+        return Plan(
+            batches, accumulation, math.ceil(args.num_train_epochs * steps), math.ceil(args.num_train_epochs), samples
+        )
+
+    # -- helpers ------------------------------------------------------------------------------------------------------
+
+    def call_model_init(self) -> Module:
+        """The model of `model_init`. If that has an argument `generator`, it gets one made from the seed."""
+        if "generator" in inspect.signature(self.model_init).parameters:
+            return self.model_init(generator=np.random.default_rng([self.args.seed, WEIGHTS]))
+        return self.model_init()
+
+    def add_callback(self, callback) -> None:
+        """One more callback, or a class to make it of."""
+        self.callback_handler.add_callback(callback)
+
+    def pop_callback(self, callback):
+        """Take out a callback (or the first of a class), and return it."""
+        return self.callback_handler.pop_callback(callback)
+
+    def remove_callback(self, callback) -> None:
+        """Take out a callback (or the first of a class)."""
+        self.callback_handler.pop_callback(callback)
+
+    @property
+    def log_history(self) -> list[dict]:
+        """Every log with its step and epoch."""
+        return self.state.log_history
+
+    def floating_point_ops(self, inputs) -> int:
+        """About how many operations forward and backward take: 6 a token and weight, tables that are looked up aside.
+
+        2 for each weight in forward (multiply, add), and twice that in backward: once for the inputs' gradient, once
+        for the weights' (Kaplan et al. 2020, section 2.1).
+        """
+        tokens = getattr(inputs.get(getattr(self.model, "main_input_name", "input_ids")), "size", 0)
+        return 6 * tokens * self._weights_that_multiply()
+
+    def _weights_that_multiply(self) -> int:
+        tables = {id(m.weight): m.weight.size for m in self.model.modules() if isinstance(m, Embedding)}
+        return self.model.num_parameters() - sum(tables.values())
+
+    def _make_label_smoother(self):
+        """A loss with smoothed labels in place of the model's own."""
+        if not self.args.label_smoothing_factor:
+            return None
+        loss = CrossEntropyLoss(label_smoothing=self.args.label_smoothing_factor)
+        if isinstance(getattr(self.model, "loss", None), NextTokenLoss):
+            shifted = NextTokenLoss()
+            shifted.cross_entropy = loss
+            return shifted
+        return loss
+
+    def _event(self, name: str, **more) -> None:
+        self.control = self.callback_handler.call(name, self.args, self.state, self.control, **more)

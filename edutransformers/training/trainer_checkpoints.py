@@ -1,0 +1,116 @@
+"""The Trainer's checkpoints: what to write, how to go on from it, which one is the best."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from . import checkpointing as files
+from .callbacks import is_better, metric_name
+from .seeding import generator_state, global_random_state, restore_generator, restore_global_random_state
+from .trainer_state import TrainerState
+
+
+class TrainerCheckpoints:
+    """The part of Trainer that saves and resumes."""
+
+    def save_model(self, output_dir=None) -> None:
+        """The model, the tokenizer and the arguments into a folder: all that is needed to use the model."""
+        folder = Path(self.args.output_dir if output_dir is None else output_dir)
+        files.save_weights(self.model, folder)
+        if self.tokenizer is not None:
+            self.tokenizer.save_pretrained(folder)
+        files.write_json(folder / files.ARGUMENTS, self.args.to_dict())
+
+    def _save_checkpoint(self, metrics: dict | None) -> None:
+        """checkpoint-<step> in `output_dir`, complete or not at all."""
+        folder = Path(self.args.output_dir) / f"{files.PREFIX}-{self.state.global_step}"
+        self._remember_best(metrics, folder)
+        files.write_folder(folder, self._write_checkpoint)
+        keep = [str(folder), self.state.best_model_checkpoint]
+        files.delete_old_checkpoints(self.args.output_dir, self.args.save_total_limit, keep)
+
+    def _write_checkpoint(self, folder: Path) -> None:
+        self.save_model(folder)
+        step_is_open = self._batches % self.accumulation != 0
+        files.write_optimizer(folder / files.OPTIMIZER, self.optimizer, self.model, step_is_open)
+        files.write_json(folder / files.SCHEDULER, self.lr_scheduler.state_dict())
+        files.write_json(folder / files.RANDOM, self._progress())
+        self.state.stateful_callbacks = self.callback_handler.state_dict()
+        self.state.save_to_json(folder / files.STATE)
+
+    def _progress(self) -> dict:
+        """Where the run stands in its data, in its losses and in its random numbers."""
+        loader = self._loader
+        return {
+            "epoch": self._epoch,
+            "batch": self._batch,
+            "batches": self._batches,
+            "loader": loader.state_dict() if hasattr(loader, "state_dict") else None,
+            "loss": self.loss_meter.state_dict(),
+            "dropout": generator_state(self.generator),
+            "collator": generator_state(getattr(self.data_collator, "generator", None)),
+            "global": global_random_state(),
+        }
+
+    def _load_checkpoint(self, folder: Path) -> None:
+        """Everything as it was when the checkpoint was written. Random generators follow at the first batch."""
+        files.load_weights(self.model, folder)
+        files.read_optimizer(folder / files.OPTIMIZER, self.optimizer, self.model)
+        self.lr_scheduler.load_state_dict(files.read_json(folder / files.SCHEDULER))
+        self.state = TrainerState.load_from_json(folder / files.STATE)
+        self.callback_handler.load_state_dict(self.state.stateful_callbacks)
+        progress = files.read_json(folder / files.RANDOM)
+        self._epoch, self._batch, self._batches = progress["epoch"], progress["batch"], progress["batches"]
+        self.loss_meter.load_state_dict(progress["loss"])
+        self._random_state = progress
+        if self.args.ignore_data_skip:
+            self._batch = 0
+        elif progress["loader"] is not None and hasattr(self._loader, "load_state_dict"):
+            self._loader.load_state_dict(progress["loader"])
+
+    def _batches_of_epoch(self):
+        """The loader's batches, behind those that a resumed epoch has seen already."""
+        batches = iter(self._loader)
+        if self._random_state is not None:
+            if not hasattr(self._loader, "load_state_dict"):
+                for _ in range(self._batch):  # a loader of another make: draw them again, and throw them away
+                    next(batches)
+            self._restore_random_state()
+        return batches
+
+    def _restore_random_state(self) -> None:
+        progress, self._random_state = self._random_state, None
+        restore_generator(self.generator, progress["dropout"])
+        restore_generator(getattr(self.data_collator, "generator", None), progress["collator"])
+        restore_global_random_state(progress["global"])
+
+    def _find_checkpoint(self, asked: str | bool | None) -> Path | None:
+        last = files.get_last_checkpoint(self.args.output_dir)
+        if asked is None or asked is False:
+            if last is not None and not self.args.overwrite_output_dir:
+                files.logger.warning(
+                    "%s holds checkpoints of an earlier run (%s); train(resume_from_checkpoint=True) goes on from it",
+                    self.args.output_dir, Path(last).name,
+                )  # fmt: skip
+            return None
+        if asked is True:
+            if last is None:
+                raise ValueError(f"resume_from_checkpoint=True, but {self.args.output_dir} holds no checkpoint")
+            asked = last
+        return files.check_resumable(asked)
+
+    def _remember_best(self, metrics: dict | None, folder: Path) -> None:
+        if metrics is None or self.args.metric_for_best_model is None:
+            return
+        name = metric_name(self.args.metric_for_best_model)
+        if name not in metrics:
+            raise KeyError(f"metric_for_best_model is {name!r}, but the evaluation gave only {', '.join(metrics)}")
+        if is_better(metrics[name], self.state.best_metric, self.args):
+            self.state.best_metric, self.state.best_model_checkpoint = metrics[name], str(folder)
+
+    def _load_best_model(self) -> None:
+        best = self.state.best_model_checkpoint
+        if best is not None:
+            files.load_weights(self.model, best)
+            if self.args.save_total_limit == 1:  # the newest was kept only to resume from
+                files.delete_old_checkpoints(self.args.output_dir, 1, [best])

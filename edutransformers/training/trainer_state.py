@@ -1,0 +1,54 @@
+"""Where a training run stands (TrainerState, in trainer_state.json), and what it should do next (TrainerControl)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+
+
+@dataclass
+class TrainerState:
+    """The progress of a run. `log_history` holds every log with its step: the loss curve."""
+
+    epoch: float | None = None  # None before training
+    global_step: int = 0  # weight changes made
+    max_steps: int = 0  # weight changes planned
+    logging_steps: int = 500
+    eval_steps: int = 500
+    save_steps: int = 500
+    num_train_epochs: int = 0
+    total_flos: float = 0  # floating-point operations done so far, estimated
+    log_history: list[dict] = field(default_factory=list)
+    best_metric: float | None = None
+    best_model_checkpoint: str | None = None
+    is_local_process_zero: bool = True
+    is_world_process_zero: bool = True
+    stateful_callbacks: dict[str, dict] = field(default_factory=dict)  # class name -> what it remembers
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=2, sort_keys=True) + "\n"
+
+    def save_to_json(self, path) -> None:
+        Path(path).write_text(self.to_json(), encoding="utf-8")
+
+    @classmethod
+    def load_from_json(cls, path) -> TrainerState:
+        """Fields that only other versions know are left out."""
+        known = {f.name for f in fields(cls)}
+        values = json.loads(Path(path).read_text(encoding="utf-8"))
+        return cls(**{name: value for name, value in values.items() if name in known})
+
+
+@dataclass
+class TrainerControl:
+    """Switches that callbacks may set. The Trainer looks at them after each step and each epoch, and resets them."""
+
+    should_training_stop: bool = False
+    should_epoch_stop: bool = False
+    should_save: bool = False
+    should_evaluate: bool = False
+    should_log: bool = False
+
+    def new_step(self) -> None:
+        self.should_save = self.should_evaluate = self.should_log = False
