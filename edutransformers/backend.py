@@ -224,6 +224,8 @@ def erf(x: Array) -> Array:
         return device_erf(x)
     if x.dtype == np.float64:
         return _erf_float64(x)
+    if x.dtype == np.float16:  # too few digits, and too small a range, for the polynomial
+        return erf(x.astype(np.float32)).astype(np.float16)
     # erf(x) = 2 Φ(√2 x) − 1 and Φ(z) = σ(z P(z²)), so erf(x) = tanh(x P(2x²) / √2): no cancellation around 0.
     doubled = np.minimum(2.0 * x * x, NORMAL_CDF_LIMIT)
     return np.tanh(x * horner(NORMAL_CDF_POLYNOMIAL, doubled) * 0.7071067811865476)

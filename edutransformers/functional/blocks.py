@@ -37,7 +37,7 @@ def elementwise(function):
                 y = out
             return (y, slope) if derivative else y
         x = np.ascontiguousarray(x)
-        y = np.empty_like(x) if out is None else out
+        y = out if out is not None and out.flags.c_contiguous else np.empty_like(x)
         slope = np.empty_like(x) if derivative else None
         flat_x, flat_y = x.reshape(-1), y.reshape(-1)
         flat_slope = slope.reshape(-1) if derivative else None
@@ -46,6 +46,9 @@ def elementwise(function):
             flat_y[block] = block_y
             if derivative:
                 flat_slope[block] = block_slope
+        if out is not None and y is not out:  # its memory has gaps: a flat view of it would be a copy
+            out[...] = y
+            y = out
         return (y, slope) if derivative else y
 
     return in_blocks

@@ -1,0 +1,52 @@
+import numpy as np
+import pytest
+
+from edutransformers.functional.blocks import BLOCK, elementwise, row_blocks
+
+
+@pytest.mark.parametrize(("rows", "width"), [(1, 1), (10, 3), (1000, 300), (5, 2 * BLOCK), (BLOCK, 1), (BLOCK + 1, 1)])
+def test_blocks_cover_every_row_once(rows, width):
+    seen = np.zeros(rows, dtype=int)
+    blocks = list(row_blocks(rows, width))
+    for block in blocks:
+        seen[block] += 1
+    np.testing.assert_array_equal(seen, 1)
+    assert all((block.stop - block.start) * width <= max(BLOCK, width) for block in blocks)
+
+
+def test_no_rows_no_blocks():
+    assert list(row_blocks(0, 5)) == []
+
+
+def test_on_a_device_the_block_is_everything(fake_cupy):
+    assert list(row_blocks(10**7, 100, fake_cupy)) == [slice(0, 10**7)]
+
+
+@elementwise
+def square(x, derivative):
+    """x²"""
+    return x * x, (2 * x if derivative else None)
+
+
+@pytest.mark.parametrize("shape", [(7,), (3, BLOCK // 2), (2 * BLOCK + 1,)], ids=str)
+@pytest.mark.parametrize("transposed", [False, True])
+def test_elementwise_gives_what_the_function_gives(rng, shape, transposed):
+    x = rng.standard_normal(shape)
+    x = x.T if transposed else x
+    np.testing.assert_array_equal(square(x), x * x)
+    y, slope = square(x, derivative=True)
+    np.testing.assert_array_equal(y, x * x)
+    np.testing.assert_array_equal(slope, 2 * x)
+    out = np.empty_like(x)
+    assert square(x, out=out) is out
+    np.testing.assert_array_equal(out, x * x)
+    assert square.__name__ == "square"
+
+
+@pytest.mark.parametrize("strided", [False, True])
+def test_in_place(rng, strided):
+    """`out=x` also where x is no contiguous piece of memory: the result must arrive there."""
+    x = rng.standard_normal((3 * BLOCK, 2))[:, 0] if strided else rng.standard_normal(3 * BLOCK)
+    wanted = x * x
+    assert square(x, out=x) is x
+    np.testing.assert_array_equal(x, wanted)
