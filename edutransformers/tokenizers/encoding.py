@@ -7,6 +7,7 @@ worked out when they are asked for; most callers want ids only.
 
 import re
 from functools import cached_property
+from itertools import chain
 from typing import NamedTuple
 
 BETWEEN_BLANKS = re.compile(r"[^ \t\n\r]+")
@@ -15,9 +16,10 @@ Span = tuple[int, int]
 
 
 class Chunk(NamedTuple):
-    """A stretch of text that was tokenized at once: token ids, each one's span within it, and the word it is of."""
+    """A stretch of text that was tokenized at once: tokens, each one's span within it, and the word it is of."""
 
     ids: tuple[int, ...]
+    tokens: tuple[str, ...]  # an added token stands here as it was matched: " foo" or "naive" for the token "naïve"
     offsets: tuple[Span, ...]
     words: tuple[int, ...]
     word_count: int
@@ -38,7 +40,11 @@ class TokenizedText:
     def __init__(self, text: str, parts: list[Part]):
         self.text = text
         self.parts = parts
-        self.ids = [i for part in parts for chunk in part.chunks for i in chunk.ids]
+        self.ids = list(chain.from_iterable(chunk.ids for part in parts for chunk in part.chunks))
+
+    @property
+    def tokens(self) -> list[str]:
+        return [token for part in self.parts for chunk in part.chunks for token in chunk.tokens]
 
     @cached_property
     def offsets(self) -> list[Span]:
@@ -72,6 +78,10 @@ class TokenizedWords:
         self.words = words
         self.ids = [i for word in words for i in word.ids]
 
+    @property
+    def tokens(self) -> list[str]:
+        return [token for word in self.words for token in word.tokens]
+
     @cached_property
     def offsets(self) -> list[Span]:
         return [span for word in self.words for span in word.offsets]
@@ -99,7 +109,7 @@ class Encoding:
     def __init__(self, pieces: list[Piece], id_to_token):
         self.pieces = pieces
         self._id_to_token = id_to_token
-        self.ids = [i for piece in pieces for i in piece.ids]
+        self.ids = list(chain.from_iterable(piece.ids for piece in pieces))
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -108,7 +118,10 @@ class Encoding:
         return f"Encoding({len(self)} tokens: {' '.join(self.tokens[:8])}{' ...' if len(self) > 8 else ''})"
 
     def _per_token(self, value_of) -> list:
-        return [value for piece in self.pieces for value in [value_of(piece)] * len(piece.ids)]
+        result = []
+        for piece in self.pieces:
+            result += [value_of(piece)] * len(piece.ids)
+        return result
 
     @property
     def type_ids(self) -> list[int]:
@@ -128,7 +141,13 @@ class Encoding:
 
     @property
     def tokens(self) -> list[str]:
-        return [self._id_to_token(i) for i in self.ids]
+        result: list[str] = []
+        for piece in self.pieces:
+            if piece.source is not None:
+                result += piece.source.tokens[piece.start : piece.stop]
+            else:
+                result += [self._id_to_token(i) for i in piece.ids]
+        return result
 
     @cached_property
     def offsets(self) -> list[Span]:

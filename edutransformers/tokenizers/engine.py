@@ -70,7 +70,7 @@ class Engine:
         parts = []
         for start, stop, added in self.added_tokens.split_raw(text, keep):
             if added is not None:
-                parts.append(Part(start, stop, [_one_token(added, stop - start)], False))
+                parts.append(Part(start, stop, [_one_token(added, text[start:stop], stop - start)], False))
             elif in_stretches:
                 stretches = BETWEEN_BLANKS.findall(text, start, stop)
                 parts.append(Part(start, stop, list(map(self._cache.__getitem__, stretches)), True))
@@ -106,12 +106,14 @@ class Engine:
     def _tokenize_whole(self, text: str, keep: frozenset = frozenset()) -> Chunk:
         """Normalize, cut out normalized added tokens, split into words, and each word into tokens."""
         if not text:
-            return Chunk((), (), (), 0)
+            return Chunk((), (), (), (), 0)
         normalized = self.normalizer.normalize(text) if self.normalizer else AlignedText(text)
-        ids, offsets, words, word_count = [], [], [], 0
+        ids, tokens, offsets, words, word_count = [], [], [], [], 0
+        name_of = self.model.id_to_token
         for start, stop, added in self.added_tokens.split_normalized(normalized.text, keep):
             if added is not None:
                 ids.append(added)
+                tokens.append(normalized.text[start:stop])
                 offsets.append(normalized.original_span(start, stop))
                 words.append(word_count)
                 word_count += 1
@@ -120,12 +122,13 @@ class Engine:
             spans = self.pre_tokenizer.split(part) if self.pre_tokenizer else [(0, len(part))] if part else []
             for word_start, word_stop in spans:
                 base = start + word_start
-                for token in self.model.tokenize(part[word_start:word_stop]):
-                    ids.append(token.id)
-                    offsets.append(normalized.original_span(base + token.start, base + token.stop))
+                for token, token_start, token_stop in self.model.tokenize(part[word_start:word_stop]):
+                    ids.append(token)
+                    tokens.append(name_of[token])
+                    offsets.append(normalized.original_span(base + token_start, base + token_stop))
                     words.append(word_count)
                 word_count += 1
-        return Chunk(tuple(ids), tuple(offsets), tuple(words), word_count)
+        return Chunk(tuple(ids), tuple(tokens), tuple(offsets), tuple(words), word_count)
 
     # ----- rows for a model ----------------------------------------------------------------------------------------
 
@@ -142,7 +145,7 @@ class Engine:
         shown = [[(0, len(text.ids))] for text in texts]
         if truncation is not None:
             special = sum(len(slot.ids) for slot in slots)
-            _check_room(truncation, special)
+            _check_room(truncation, special, self.special_token_count(False))
             kept = kept_lengths(
                 len(first.ids),
                 None if second is None else len(second.ids),
@@ -186,31 +189,45 @@ class Engine:
 
 
 class _ChunkCache(dict):
-    """Stretch of text -> its tokens. Bounded: full, it starts again empty, which prose refills in a moment."""
+    """Stretch of text -> its tokens, for the last CACHE_ENTRIES or so different stretches.
+
+    In two generations: a full one becomes the older one, whose entries move to the younger one when they are used
+    again. What occurs often therefore stays, as in a least-recently-used cache, but a hit costs one dictionary lookup.
+    """
 
     def __init__(self, engine: Engine):
         super().__init__()
         self.engine = engine
+        self.older: dict[str, Chunk] = {}
 
     def __missing__(self, stretch: str) -> Chunk:
-        engine = self.engine
-        if stretch in engine.never_split:
-            found = engine.token_to_id(stretch)
-            chunk = _one_token(engine.token_to_id(engine.model.unk_token) if found is None else found, len(stretch))
-        else:
-            chunk = engine._tokenize_whole(stretch)
+        chunk = self.older.get(stretch)
+        if chunk is None:
+            chunk = self._tokenize(stretch)
         if len(stretch) <= LONGEST_CACHED_STRETCH:
-            if len(self) >= CACHE_ENTRIES:
-                self.clear()
+            if len(self) >= CACHE_ENTRIES // 2:
+                self.older = dict(self)
+                super().clear()
             self[stretch] = chunk
         return chunk
+
+    def _tokenize(self, stretch: str) -> Chunk:
+        engine = self.engine
+        if stretch in engine.never_split:
+            token = engine.model.unk_token if engine.token_to_id(stretch) is None else stretch
+            return _one_token(engine.token_to_id(token), token, len(stretch))
+        return engine._tokenize_whole(stretch)
+
+    def clear(self) -> None:
+        super().clear()
+        self.older = {}
 
     def __reduce__(self):
         return _ChunkCache, (self.engine,)  # a copied or unpickled tokenizer starts with an empty cache
 
 
-def _one_token(i: int, length: int) -> Chunk:
-    return Chunk((i,), ((0, length),), (0,), 1)
+def _one_token(i: int, token: str, length: int) -> Chunk:
+    return Chunk((i,), (token,), ((0, length),), (0,), 1)
 
 
 def _combinations(first: list, second: list | None = None) -> list[tuple]:
@@ -220,15 +237,17 @@ def _combinations(first: list, second: list | None = None) -> list[tuple]:
     return [(kept, second[0]), *((a, b) for a in others for b in second), *((kept, b) for b in second[1:])]
 
 
-def _check_room(truncation: Truncation, special: int) -> None:
-    room = truncation.max_length - special
-    if room < 0:
+def _check_room(truncation: Truncation, special: int, special_of_one: int) -> None:
+    if truncation.max_length < special:
         raise ValueError(
-            f"max_length={truncation.max_length} leaves no room beside {special} special tokens; use a larger "
-            "max_length or add_special_tokens=False."
+            f"max_length={truncation.max_length} leaves no room beside {special} special tokens; use a larger max_length "
+            "or add_special_tokens=False."
         )
-    if truncation.stride and truncation.stride >= room:
+    # Whether a stride fits is known for sure only when the windows are cut; this catches what can never fit, as the
+    # original does, also where no text is long enough to be cut.
+    room = truncation.max_length - special_of_one
+    if 0 <= room < truncation.stride:
         raise ValueError(
             f"stride={truncation.stride} must be smaller than the {room} tokens that "
-            f"max_length={truncation.max_length} leaves beside {special} special tokens."
+            f"max_length={truncation.max_length} leaves beside {special_of_one} special tokens."
         )

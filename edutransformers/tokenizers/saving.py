@@ -16,7 +16,19 @@ from edutransformers.tokenizers.special_tokens import SPECIAL_TOKEN_NAMES
 from edutransformers.tokenizers.strategies import VERY_LARGE_INTEGER
 from edutransformers.tokenizers.tokenizer_json import engine_to_json
 
-HUB_ARGUMENTS = ("cache_dir", "force_download", "local_files_only", "revision", "subfolder", "token")
+HUB_ARGUMENTS = (
+    "_commit_hash",
+    "cache_dir",
+    "force_download",
+    "local_files_only",
+    "mirror",
+    "proxies",
+    "resume_download",
+    "revision",
+    "subfolder",
+    "token",
+    "use_auth_token",
+)
 # Keys of tokenizer_config.json that tell where it was loaded from or how it was called once; they are no settings.
 _NOT_SETTINGS = {
     "auto_map",

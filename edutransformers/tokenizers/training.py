@@ -110,11 +110,8 @@ def wordpiece_from_counts(
             known.add(character)
             tokens.append(character)
     prefix = continuing_subword_prefix
-    inside = {prefix + character for word in word_counts for character in word[1:] if character in known}
-    order = (
-        sorted(inside - known) if continuing_order is None else [token for token in continuing_order if token in inside]
-    )
-    tokens += order
+    inside = {prefix + character for word in word_counts for character in word[1:] if character in known} - known
+    tokens += sorted(inside) if continuing_order is None else [token for token in continuing_order if token in inside]
     ids = {token: i for i, token in enumerate(tokens)}
     # A word's characters that aren't in the alphabet are left out, and what stood beside them becomes neighbours.
     words = []
