@@ -15,7 +15,7 @@ from .seeded import seeded_normal
 
 OUTPUT_TOLERANCE = 1e-9  # absolute, float64
 GRADIENT_TOLERANCE = 1e-8  # relative, float64: see gradient_error
-PROJECTIONS = 3
+PROJECTIONS = 2
 # A gradient that is 0 by mathematics (a key's bias shifts all scores of a query alike) is rounding noise in practice.
 # So an array's norm counts as at least this share of the norm of all gradients together.
 SMALLEST_SHARE = 1e-6
@@ -146,6 +146,7 @@ def fingerprint(name: str, x: np.ndarray) -> list[float]:
 
 
 def fingerprints(result: Result) -> dict[str, dict[str, list[float]]]:
+    """A whole result made small: {"outputs": {name: fingerprint}, "gradients": {…}, "input_gradients": {…}}."""
     return {
         part: {name: fingerprint(name, x) for name, x in arrays.items()} for part, arrays in result._asdict().items()
     }
