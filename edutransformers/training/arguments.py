@@ -146,8 +146,9 @@ class TrainingArguments:
     def _check_best_model(self):
         if self.evaluation_strategy == "no" or self.evaluation_strategy != self.save_strategy:
             raise ValueError(
-                f"load_best_model_at_end=True needs each checkpoint evaluated, but save_strategy is "
-                f"{self.save_strategy!r} and evaluation_strategy is {self.evaluation_strategy!r}: make them equal, 'steps' or 'epoch'"
+                "load_best_model_at_end=True needs each checkpoint evaluated, but save_strategy is "
+                f"{self.save_strategy!r} and evaluation_strategy is {self.evaluation_strategy!r}: make them equal, "
+                "'steps' or 'epoch'"
             )
         if self.evaluation_strategy == "steps" and not _is_multiple(self.save_steps, self.eval_steps):
             raise ValueError(

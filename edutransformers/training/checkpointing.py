@@ -114,7 +114,8 @@ def check_resumable(folder) -> Path:
     missing = [name for name in (OPTIMIZER, SCHEDULER, RANDOM, STATE) if not (folder / name).is_file()]
     if missing:
         raise ValueError(
-            f"can't resume from {folder}: {missing[0]} is missing; expected a folder checkpoint-<step> that a Trainer wrote"
+            f"can't resume from {folder}: {missing[0]} is missing; expected a folder checkpoint-<step> "
+            "that a Trainer wrote"
         )
     return folder
 

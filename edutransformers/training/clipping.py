@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from ..backend import array_module
-from .optimizers import _as_parameters, chunk_bounds
+from .optimizers import as_parameters, chunk_bounds
 
 
 def clip_grad_norm_(parameters, max_norm: float, error_if_nonfinite: bool = False):
@@ -27,7 +27,7 @@ def clip_grad_norm_(parameters, max_norm: float, error_if_nonfinite: bool = Fals
     """
     if not max_norm >= 0:
         raise ValueError(f"max_norm is {max_norm}: expected a number from 0 up")
-    gradients = [p.grad for p in _as_parameters(parameters) if p.grad is not None]
+    gradients = [p.grad for p in as_parameters(parameters) if p.grad is not None]
     if not gradients:
         return 0.0
     xp = array_module(gradients[0])

@@ -19,10 +19,11 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from ..backend import Array, array_module, as_array_like
-from ..layers import Embedding, Linear
+from ..layers import LayerNorm
 from ..module import Module, Parameter
 
 CHUNK = 128 * 1024  # numbers worked on at a time: few enough to stay in the processor's cache through all operations
+NORMS = (LayerNorm,)  # layers whose weights don't decay
 SMALL = 1_000_000  # below this many numbers a second thread costs more than it saves
 
 
@@ -54,7 +55,7 @@ class Optimizer:
             raise ValueError(
                 f"a parameter group has the setting {sorted(unknown)[0]!r}: expected params, {', '.join(self.defaults)}"
             )
-        parameters = _as_parameters(group["params"])
+        parameters = as_parameters(group["params"])
         seen = {id(parameter) for other in self.param_groups for parameter in other["params"]}
         for parameter in parameters:
             if id(parameter) in seen:
@@ -63,6 +64,11 @@ class Optimizer:
                     "twice; model.parameters() yields each once"
                 )
             seen.add(id(parameter))
+            if parameter.dtype.itemsize < 4:
+                raise ValueError(
+                    f"a parameter of {parameter.dtype} can't be trained: steps smaller than its precision get lost; "
+                    "use model.astype('float32')"
+                )
         settings = {**self.defaults, **{k: v for k, v in group.items() if k != "params"}}
         self.check(settings)
         self.param_groups.append({"params": parameters, **settings})
@@ -128,7 +134,7 @@ def _as_groups(params) -> list[dict]:
     return [{"params": params}]
 
 
-def _as_parameters(params) -> list[Parameter]:
+def as_parameters(params) -> list[Parameter]:
     if isinstance(params, Module):
         return list(params.parameters())
     if isinstance(params, Parameter):
@@ -136,35 +142,21 @@ def _as_parameters(params) -> list[Parameter]:
     parameters = [entry[1] if isinstance(entry, tuple) else entry for entry in params]
     for parameter in parameters:
         if not isinstance(parameter, Parameter):
-            raise TypeError(f"an optimizer steps Parameters, got {type(parameter).__name__}")
-        if parameter.dtype.itemsize < 4:
-            raise ValueError(
-                f"a parameter of {parameter.dtype} can't be trained: steps smaller than its precision get lost; "
-                "use model.astype('float32')"
-            )
+            raise TypeError(f"expected Parameters (or a model), got {type(parameter).__name__}")
     return parameters
 
 
 def decay_groups(model: Module, weight_decay: float) -> list[dict]:
     """Two parameter groups: what decays, and what doesn't.
 
-    Decay pulls weights towards 0, which makes sense for those that multiply inputs: matrices of `Linear` and
-    `Embedding`. Biases move an output and a norm's γ = 1, β = 0 is its neutral setting, so neither decays. Told apart
-    by the type of the layer that holds them, not by their names. A bare Parameter that is on no such layer decays if
-    it has two axes or more (a table or a matrix).
+    Decay pulls weights towards 0, which makes sense for those that multiply inputs. A bias only moves an output, and a
+    norm's neutral setting is γ = 1, β = 0, so neither decays. Norms are found by the type of the layer. As in the
+    original's Trainer.
     """
+    in_norms = {id(p) for module in model.modules() if isinstance(module, NORMS) for p in module.parameters()}
     decaying, others = [], []
-    seen: set[int] = set()
-    for module in model.modules():
-        for name, value in vars(module).items():
-            if not isinstance(value, Parameter) or id(value) in seen:
-                continue
-            seen.add(id(value))
-            if isinstance(module, (Linear, Embedding)):
-                decays = name == "weight"
-            else:
-                decays = value.data.ndim >= 2
-            (decaying if decays else others).append(value)
+    for name, parameter in model.named_parameters():
+        (others if id(parameter) in in_norms or "bias" in name else decaying).append(parameter)
     return [{"params": decaying, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
 
 

@@ -31,8 +31,8 @@ class LambdaLR:
                 group["initial_lr"] = group["lr"]
             elif "initial_lr" not in group:
                 raise ValueError(
-                    f"a schedule that continues at step {last_epoch} needs 'initial_lr' in the optimizer's groups: load "
-                    "the optimizer's state first, or begin with last_epoch=-1"
+                    f"a schedule that continues at step {last_epoch} needs 'initial_lr' in the optimizer's groups: "
+                    "load the optimizer's state first, or begin with last_epoch=-1"
                 )
         self.base_lrs = [group["initial_lr"] for group in optimizer.param_groups]
         self.step()

@@ -202,7 +202,7 @@ class Trainer(TrainerData, TrainerEvaluation, TrainerCheckpoints):
         return loss * share
 
     def _prepare_inputs(self, inputs) -> dict:
-        """A plain dictionary. Pictures and sounds move to the model's device; ids stay on the host, to be checked there."""
+        """A plain dictionary. Pictures and sounds move to the model's device; ids stay on the host to be checked."""
         like = next(self.model.parameters()).data
         is_float = lambda value: getattr(getattr(value, "dtype", None), "kind", "") == "f"  # noqa: E731
         return {name: as_array_like(value, like) if is_float(value) else value for name, value in inputs.items()}
