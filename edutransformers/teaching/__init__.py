@@ -1,0 +1,1 @@
+"""Help for learning: pictures, and the tour."""
