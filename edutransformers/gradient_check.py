@@ -204,7 +204,8 @@ def _random_like(y, generator):
         return {name: _random_like(value, generator) for name, value in y.items()}
     if isinstance(y, (tuple, list)):
         return type(y)(_random_like(value, generator) for value in y)
-    return generator.normal(0, 1, np.shape(y)) if np.shape(y) else generator.normal(1, 0.5)
+    shape = getattr(y, "shape", ())
+    return generator.normal(0, 1, shape) if shape else generator.normal(1, 0.5)
 
 
 def _leaves(y, d, copies=False):

@@ -51,14 +51,8 @@ def check_layer(make_layer, make_inputs, make_options=None, *, tolerance=1e-7, s
     """Everything that the contract promises, one after the other. See `Case` for the flags."""
     case = Case(make_layer, make_inputs, make_options or (lambda rng: {}), **flags)
     gradients_are_the_differences(case, tolerance, samples)
-    two_calls_before_their_backward(case)
-    inputs_stay_untouched(case)
-    inference_gives_the_same_output(case)
-    recomputing_gives_the_same_gradients(case)
-    float32_stays_float32(case)
-    gradients_own_their_memory(case)
-    threads_add_up(case)
-    the_device_gives_the_same_numbers(case)
+    for promise in PROMISES[1:]:
+        promise(case)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -174,7 +168,7 @@ def gradients_own_their_memory(case):
 def threads_add_up(case, rounds=3):
     """Two threads running forward and backward on one layer at once leave the sum of both gradients."""
     first, second = (separate_run(case, seed) for seed in (0, 1))
-    layer, barrier, failures, d_inputs = case.layer(), threading.Barrier(2), [], {}
+    layer, barrier, failures, outputs, d_inputs = case.layer(), threading.Barrier(2), [], {}, {}
 
     def work(seed):
         try:
@@ -182,6 +176,7 @@ def threads_add_up(case, rounds=3):
             barrier.wait(timeout=60)
             for _ in range(rounds):
                 output, cache = layer.forward(*inputs, **fresh(options))
+                outputs[seed] = copy.deepcopy(output)
                 d_inputs[seed] = layer.backward(random_like(output), cache)
         except BaseException as error:
             barrier.abort()
@@ -194,8 +189,9 @@ def threads_add_up(case, rounds=3):
         thread.join()
     if failures:
         raise failures[0]
-    assert_same(d_inputs[0], first.d_inputs, "one thread's input gradients")
-    assert_same(d_inputs[1], second.d_inputs, "the other thread's input gradients")
+    for seed, alone in ((0, first), (1, second)):
+        assert_same(outputs[seed], alone.output, f"thread {seed}'s output")
+        assert_same(d_inputs[seed], alone.d_inputs, f"thread {seed}'s input gradients")
     for name, gradient in gradients_of(layer).items():
         total = add(first.gradients[name], second.gradients[name])
         assert_same(gradient, None if total is None else rounds * total, f"the gradient of {name} from two threads")
@@ -221,6 +217,19 @@ def the_device_gives_the_same_numbers(case):
     assert_same(on_host[1], wanted.d_inputs, "the input gradients on the device")
     assert_same(on_host[2], wanted.gradients, "the parameter gradients on the device")
     assert_same(on_host[3], wanted.output, "the output of module(x) on the device")
+
+
+PROMISES = (
+    gradients_are_the_differences,
+    two_calls_before_their_backward,
+    inputs_stay_untouched,
+    inference_gives_the_same_output,
+    recomputing_gives_the_same_gradients,
+    float32_stays_float32,
+    gradients_own_their_memory,
+    threads_add_up,
+    the_device_gives_the_same_numbers,
+)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

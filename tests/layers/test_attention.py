@@ -3,6 +3,7 @@ import math
 import numpy as np
 import pytest
 
+from edutransformers.functional.attention import AttentionCache
 from edutransformers.functional.masks import causal_visible
 from edutransformers.layers import MultiHeadAttention, RelativePositions
 from edutransformers.module import Module
@@ -147,9 +148,9 @@ def test_hidden_tokens_change_nothing(rng):
     np.testing.assert_array_equal(a[1, :3], b[1, :3])
 
 
-def test_nothing_to_see_gives_zero_context_and_no_gradient(rng):
-    """Neither nan nor the mean of what is hidden: the output is only the last bias."""
-    layer = MultiHeadAttention(D, H)
+def check_nothing_to_see(layer):
+    """Neither nan nor the mean of what is hidden: the output is only the last bias, and no gradient flows."""
+    rng = np.random.default_rng(0)
     layer.output.bias.data[...] = np.arange(D)
     inputs = rng.standard_normal((B, T, D)).astype("float32")
     (y, weights), cache = layer.forward(inputs, visible=NOTHING, return_weights=True)
@@ -161,20 +162,49 @@ def test_nothing_to_see_gives_zero_context_and_no_gradient(rng):
     assert dx[1].any()
 
 
-@pytest.mark.parametrize("dtype", ["float16", "float32"])
-def test_the_future_stays_hidden_at_any_size_of_score(dtype):
-    """A finite mask value like −10000 lets a float16 model, or one with large scores, see the future."""
-    layer = MultiHeadAttention(4, 1)
-    for linear in (layer.query, layer.key):
-        linear.weight.data = np.eye(4, dtype="float32") * 100
+def check_the_future_stays_hidden(layer, dtype):
+    """Also where the only visible score is much lower than the hidden ones: a finite mask value may be too small."""
+    layer.query.weight.data = np.eye(4, dtype="float32") * 100
+    layer.key.weight.data = -layer.query.weight.data
     layer.astype(dtype)
-    inputs = np.ones((1, 3, 4), dtype=dtype)
-    inputs[0, 0] = -1  # its score with the visible key is large and negative
-    inputs *= 0.8
-    (_, weights) = layer(inputs, visible=causal_visible(3, 3), return_weights=True)
+    inputs = np.full((1, 3, 4), 0.8, dtype=dtype)
+    inputs[0, 0] *= -1  # scores of token 0: −12800 with itself, +12800 with the two after it
+    _, weights = layer(inputs, visible=causal_visible(3, 3), return_weights=True)
     assert weights.dtype == dtype
     np.testing.assert_array_equal(weights[0, 0][np.triu_indices(3, 1)], 0)
     np.testing.assert_allclose(weights.astype("float32").sum(axis=-1), 1, atol=1e-3)
+
+
+def test_nothing_to_see():
+    check_nothing_to_see(MultiHeadAttention(D, H))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_the_future_stays_hidden(dtype):
+    check_the_future_stays_hidden(MultiHeadAttention(4, 1), dtype)
+
+
+def test_other_mask_values_are_caught(monkeypatch):
+    """−10000 shows the future, −∞ makes nan of a row with nothing to see: both checks above can fail."""
+
+    def with_mask_value(value):
+        def wrong(q, k, v, visible=None, return_weights=False, **options):
+            scores = q @ k.swapaxes(-1, -2) / math.sqrt(q.shape[-1]) + np.where(visible, 0.0, value).astype(q.dtype)
+            with np.errstate(invalid="ignore"):
+                exponentials = np.exp(scores - scores.max(axis=-1, keepdims=True))
+            weights = exponentials / exponentials.sum(axis=-1, keepdims=True)
+            return (weights @ v, weights), AttentionCache(q, k, v, visible, None, weights, None, 0.0, None, 1.0)
+
+        return wrong
+
+    monkeypatch.setattr("edutransformers.layers.attention.attention", with_mask_value(-10000.0))
+    with pytest.raises(AssertionError):
+        check_the_future_stays_hidden(MultiHeadAttention(4, 1), "float16")
+    with pytest.raises(AssertionError):
+        check_nothing_to_see(MultiHeadAttention(D, H))
+    monkeypatch.setattr("edutransformers.layers.attention.attention", with_mask_value(-np.inf))
+    with pytest.raises(AssertionError):
+        check_nothing_to_see(MultiHeadAttention(D, H))
 
 
 def test_width_and_heads_must_fit():
