@@ -1,1 +1,1 @@
-"""The small checkpoints that ship with the package: each a folder with its files and card, beside its training script."""
+"""The small checkpoints that ship with the package: each a folder with files and card, and how it was made."""

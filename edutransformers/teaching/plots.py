@@ -112,7 +112,8 @@ def gradient_table(report, title="Gradient check"):
         axes.set_xlim(1e-13, max(1.0 if not report else 1e-5, *errors) * 2)
         tolerance = rows[0].tolerance
         axes.axvline(tolerance, color=INK, linestyle="--", linewidth=1)
-        axes.text(tolerance, len(rows) - 0.4, f" tolerance {tolerance:.0e}", fontsize=8, va="bottom")
+        axes.set_ylim(-0.6, len(rows) + 0.1)
+        axes.text(tolerance * 0.8, len(rows) - 0.45, f"tolerance {tolerance:.0e}", fontsize=8, va="bottom", ha="right")
         axes.set_yticks(range(len(rows)), [f"{row.name}  {list(row.shape)}" for row in rows], fontsize=8)
         axes.set_xlabel("worst relative error, backward pass against central differences")
         axes.set_title(title)

@@ -16,8 +16,8 @@ from string import Template
 import numpy as np
 
 from .. import backend
-from ..gradient_check import gradient_check
 from ..functional.normalization import layer_norm_backward
+from ..gradient_check import gradient_check
 from ..layers import LayerNorm, MultiHeadAttention
 from ..module import Module, keep
 from . import plots
