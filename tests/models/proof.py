@@ -82,7 +82,7 @@ def run_model(model, batch: dict, names=None, seed: int = 0) -> Result:
     d_inputs = model.backward(d_output, cache)
     return Result(
         {name: np.asarray(x) for name, x in flat.items()},
-        {n: np.zeros(p.shape) if p.grad is None else p.grad for n, p in model.named_parameters()},
+        {n: np.zeros(p.shape, p.dtype) if p.grad is None else p.grad for n, p in model.named_parameters()},
         {name: d_inputs[name] for name, x in batch.items() if is_float_input(name, x)},
     )
 

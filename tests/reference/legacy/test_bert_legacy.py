@@ -9,7 +9,7 @@ import pytest
 from tests.models.bert_cases import CASES, LEGACY, batch_of, model_of
 from tests.models.proof import assert_same, run_model
 
-from .common import MAJOR, original_of, run_original, tied_names
+from ..common import MAJOR, original_of, run_original, tied_names
 
 pytestmark = [pytest.mark.legacy, pytest.mark.skipif(MAJOR != 4, reason="needs transformers 4.34.1")]
 
