@@ -240,8 +240,8 @@ def _combinations(first: list, second: list | None = None) -> list[tuple]:
 def _check_room(truncation: Truncation, special: int, special_of_one: int) -> None:
     if truncation.max_length < special:
         raise ValueError(
-            f"max_length={truncation.max_length} leaves no room beside {special} special tokens; use a larger max_length "
-            "or add_special_tokens=False."
+            f"max_length={truncation.max_length} leaves no room beside {special} special tokens; use a larger "
+            "max_length or add_special_tokens=False."
         )
     # Whether a stride fits is known for sure only when the windows are cut; this catches what can never fit, as the
     # original does, also where no text is long enough to be cut.

@@ -124,7 +124,7 @@ def assert_equal(ours, theirs, texts, text_pairs=None):
         assert encoded.special_tokens_mask[i] == row.special_tokens_mask, ascii(text)
 
 
-# ----- any text -----------------------------------------------------------------------------------------------------
+# ----- any text ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", SETTINGS)
@@ -274,7 +274,7 @@ def test_word_characters_around_single_word_tokens():
         assert ids.count(qq) == row.ids.count(qq), ascii(text)
 
 
-# ----- calling ----------------------------------------------------------------------------------------------------------
+# ----- calling -------------------------------------------------------------------------------------------------------
 
 SHORT, LONG, OTHER = "the quick fox", "hello world the quick brown foxes , unaffable !", "the brown fox hello"
 INPUTS = {
@@ -418,7 +418,7 @@ def test_decoding(both):
         assert ours.convert_tokens_to_string(tokens) == theirs.convert_tokens_to_string(tokens)
 
 
-# ----- files ----------------------------------------------------------------------------------------------------------------
+# ----- files ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", SETTINGS)
@@ -467,7 +467,7 @@ def test_tokenizer_json_is_written_as_the_library_writes_it(tmp_path):
     assert json.loads(library.to_str()) == written
 
 
-# ----- training ----------------------------------------------------------------------------------------------------------------
+# ----- training ------------------------------------------------------------------------------------------------------
 
 CORPUS = [
     "The quick brown fox jumps over the lazy dog; the dog, unimpressed, sleeps on.",

@@ -1,0 +1,128 @@
+"""Training: the quick merger against a naive one, and what the options do."""
+
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edutransformers.tokenizers import AddedToken, BertTokenizer, train_wordpiece
+from edutransformers.tokenizers.merge_training import train_merges
+from edutransformers.tokenizers.training import MOST_PIECES, count_words
+
+TEXTS = ["the dog and the other dog", "The dogs bathe there", "a bath, then another"]
+
+
+def naive_merges(words, counts, tokens, size):
+    """Count all pairs anew for each merge."""
+    words = [[tokens[i] for i in word] for word in words]
+    tokens = list(tokens)
+    while len(tokens) < size:
+        pairs = Counter()
+        for word, count in zip(words, counts):
+            for pair in zip(word, word[1:]):
+                pairs[pair] += count
+        if not pairs:
+            break
+        best = min(pairs, key=lambda pair: (-pairs[pair], tokens.index(pair[0]), tokens.index(pair[1])))
+        tokens.append("".join(best))
+        for word in words:
+            i = 0
+            while i + 1 < len(word):
+                if (word[i], word[i + 1]) == best:
+                    word[i : i + 2] = ["".join(best)]
+                i += 1
+    return tokens
+
+
+@given(st.dictionaries(st.text("abcdefgh", min_size=1, max_size=8), st.integers(1, 5), max_size=8))
+def test_merges_equal_the_naive_ones(counted):
+    # Without a letter twice in a word no pair overlaps itself and no two merges give one string.
+    counted = {word: count for word, count in counted.items() if len(set(word)) == len(word)}
+    tokens = list("abcdefgh")
+    words = [[tokens.index(c) for c in word] for word in counted]
+    expected = naive_merges(words, list(counted.values()), tokens, 20)
+    if len(set(expected)) == len(expected):
+        train_merges(words, list(counted.values()), tokens, 20, 0, join=lambda a, b: a + b)
+        assert tokens == expected
+
+
+def test_vocabulary_by_hand():
+    vocab = train_wordpiece(["ab ab ab abc c"], vocab_size=100, special_tokens=["[UNK]"], show_progress=False)
+    assert list(vocab) == ["[UNK]", "a", "b", "c", "##b", "##c", "ab", "abc"]
+    assert list(vocab.values()) == list(range(8))
+
+
+def test_min_frequency_and_size():
+    frequent = train_wordpiece(["ab ab ab abc c"], 100, min_frequency=2, special_tokens=[], show_progress=False)
+    assert list(frequent) == ["a", "b", "c", "##b", "##c", "ab"]
+    assert len(train_wordpiece(TEXTS, vocab_size=40, show_progress=False)) == 40
+
+
+def test_alphabets():
+    vocab = train_wordpiece(["aaa bb c"], 0, initial_alphabet="zq", special_tokens=[], show_progress=False)
+    assert list(vocab) == ["a", "b", "c", "q", "z", "##a", "##b"]
+    vocab = train_wordpiece(["aaa bb c"], 0, limit_alphabet=2, special_tokens=[], show_progress=False)
+    assert list(vocab) == ["a", "b", "##a", "##b"]
+    vocab = train_wordpiece(["aaa bb c"], 0, 0, 2, "z", special_tokens=[], show_progress=False)
+    assert list(vocab) == ["a", "z", "##a"]
+
+
+def test_from_an_iterator_of_lists_is_the_same():
+    expected = train_wordpiece(TEXTS, 60, show_progress=False)
+    assert train_wordpiece(iter([TEXTS[:1], TEXTS[1:]]), 60, show_progress=False) == expected
+    assert train_wordpiece((text for text in TEXTS), 60, show_progress=False) == expected
+
+
+def test_progress_bars(capsys):
+    train_wordpiece(TEXTS, 60, show_progress=True, length=3)
+    assert "Merging pairs" in capsys.readouterr().err
+
+
+@given(st.lists(st.text(st.characters(codec="utf-8")), max_size=5))
+def test_counting_by_stretches_counts_the_same(texts):
+    tokenizer = BertTokenizer(vocab=["[UNK]"])
+    normalizer, pre_tokenizer = tokenizer._engine.normalizer, tokenizer._engine.pre_tokenizer
+    expected = Counter()
+    for text in texts:
+        normalized = normalizer.normalize(text).text
+        expected.update(normalized[start:stop] for start, stop in pre_tokenizer.split(normalized))
+    assert count_words(texts, normalizer, pre_tokenizer, show_progress=False) == expected
+    assert MOST_PIECES > 1000
+
+
+def test_errors():
+    with pytest.raises(ValueError, match="one str"):
+        train_wordpiece("a text", 10, show_progress=False)
+    with pytest.raises(ValueError, match="gave int"):
+        train_wordpiece([3], 10, show_progress=False)
+
+
+def test_train_new_from_iterator():
+    old = BertTokenizer(
+        vocab=["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "x"], do_lower_case=False, padding_side="left"
+    )
+    old.add_special_tokens({"additional_special_tokens": ["<x>"]})
+    new = old.train_new_from_iterator([TEXTS], 45, new_special_tokens=["<y>"], show_progress=False)
+    assert new.convert_ids_to_tokens([0, 1, 2, 3, 4, 5, 6]) == [
+        "[PAD]",
+        "[UNK]",
+        "[CLS]",
+        "[SEP]",
+        "[MASK]",
+        "<x>",
+        "<y>",
+    ]
+    assert new.tokenize("The dog <x> <y>")[-2:] == ["<x>", "<y>"]
+    assert new("the dog").input_ids[0] == new.cls_token_id
+    assert (new.padding_side, len(new), len(old)) == ("left", 45, 7)
+    assert new.additional_special_tokens == ["<x>", "<y>"]
+
+
+def test_train_new_with_renamed_tokens():
+    old = BertTokenizer()
+    new = old.train_new_from_iterator(
+        TEXTS, 60, special_tokens_map={"[CLS]": "<s>"}, new_special_tokens=[AddedToken("<z>")], show_progress=False
+    )
+    assert new.cls_token == "<s>"
+    assert new.decode(new("the dog").input_ids) == "<s> the dog [SEP]"
