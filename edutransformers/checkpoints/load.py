@@ -233,13 +233,8 @@ def _move(model: Module, device: str | None) -> None:
 
 
 def _missing(places, filled: set[int]) -> list[str]:
-    """The model's names that got nothing. A tied weight is missing only if it came under none of its names."""
-    missing, seen = [], set()
-    for name, place in places.items():
-        if id(place) not in filled and id(place) not in seen:
-            missing.append(name)
-            seen.add(id(place))
-    return missing
+    """The model's names that got nothing. A tied weight that came under any name is not missing under the others."""
+    return [name for name, place in places.items() if id(place) not in filled]
 
 
 def initialize_missing(model: Module, missing: set[int], generator: np.random.Generator | None = None) -> None:
