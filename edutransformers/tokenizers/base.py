@@ -60,9 +60,10 @@ class PreTrainedTokenizer(SpecialTokensMixin):
         self._warned_too_long = False
         self._set_special_tokens(kwargs)
         # Every special token is cut out of texts as it stands, whether or not the vocabulary already had it.
-        known = sorted((added_tokens_decoder or {}).items())
-        names = {str(token) for _, token in known} | set(self._engine.added_tokens.ids)
-        self.add_tokens([token for _, token in known])
+        known = [token for _, token in sorted((added_tokens_decoder or {}).items())]
+        names = {str(token) for token in known} | set(self._engine.added_tokens.ids)
+        special = set(self.all_special_tokens)
+        self.add_tokens([token.as_special() if str(token) in special else token for token in known])
         self.add_tokens(
             [token for token in self.all_special_tokens_extended if str(token) not in names], special_tokens=True
         )
@@ -140,42 +141,6 @@ class PreTrainedTokenizer(SpecialTokensMixin):
 
     def convert_tokens_to_string(self, tokens: Sequence[str]) -> str:
         return self._engine.decode(list(tokens))
-
-    # ----- special tokens around a text ------------------------------------------------------------------------------
-
-    def num_special_tokens_to_add(self, pair: bool = False) -> int:
-        """How many special tokens a text (or a pair) gets."""
-        return self._engine.special_token_count(pair)
-
-    def build_inputs_with_special_tokens(
-        self, token_ids_0: list[int], token_ids_1: list[int] | None = None
-    ) -> list[int]:
-        return [i for slot_ids, _, _ in self._slots(token_ids_0, token_ids_1) for i in slot_ids]
-
-    def create_token_type_ids_from_sequences(
-        self, token_ids_0: list[int], token_ids_1: list[int] | None = None
-    ) -> list[int]:
-        return [type_id for ids, type_id, _ in self._slots(token_ids_0, token_ids_1) for _ in ids]
-
-    def get_special_tokens_mask(
-        self, token_ids_0: list[int], token_ids_1: list[int] | None = None, already_has_special_tokens: bool = False
-    ) -> list[int]:
-        """1 for each special token and 0 for each other one, of ids that have or will get special tokens."""
-        if already_has_special_tokens:
-            if token_ids_1 is not None:
-                raise ValueError("Pass all ids as token_ids_0 and none as token_ids_1: they already hold both texts.")
-            special = set(self.all_special_ids)
-            return [1 if i in special else 0 for i in token_ids_0]
-        return [is_special for ids, _, is_special in self._slots(token_ids_0, token_ids_1) for _ in ids]
-
-    def _slots(self, first: list[int], second: list[int] | None) -> list[tuple[Sequence[int], int, int]]:
-        """(ids, token type, 1 if special) for each place of the post-processor's layout."""
-        layout = self._engine.layout(second is not None, add_special_tokens=True)
-        texts = (first, second)
-        return [
-            (slot.ids, slot.type_id, 1) if slot.sequence is None else (texts[slot.sequence], slot.type_id, 0)
-            for slot in layout
-        ]
 
     # ----- text to ids -----------------------------------------------------------------------------------------------
 

@@ -81,8 +81,7 @@ def from_pretrained(cls, name_or_folder, kwargs: dict):
     settings.update(kwargs)
     for token, i in _read_json(find_file(name_or_folder, "added_tokens.json", hub_arguments)).items():
         if i not in added:
-            names = [str(value) for value in settings.values() if isinstance(value, (str, AddedToken))]
-            added[i] = AddedToken(token, special=token in names)
+            added[i] = AddedToken(token)
     files = {
         argument: found
         for argument, filename in cls.vocab_files_names.items()

@@ -1,5 +1,7 @@
 """The special tokens of a tokenizer by name: `tokenizer.cls_token`, `tokenizer.cls_token_id`, and all together."""
 
+from collections.abc import Sequence
+
 from edutransformers.tokenizers.added_tokens import AddedToken
 
 SPECIAL_TOKEN_NAMES = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
@@ -42,7 +44,7 @@ class _TokenIdByName:
 class SpecialTokensMixin:
     """Names for special tokens. A token that isn't set is None, and so is its id.
 
-    The class that mixes this in calls `_set_special_tokens(kwargs)` and has `convert_tokens_to_ids`,
+    The class that mixes this in calls `_set_special_tokens(kwargs)` and has an `_engine`, `convert_tokens_to_ids`,
     `convert_ids_to_tokens` and `add_tokens`.
     """
 
@@ -148,6 +150,42 @@ class SpecialTokensMixin:
                     "additional_special_tokens."
                 )
         return self.add_tokens(to_add, special_tokens=True)
+
+    # ----- special tokens around a text ------------------------------------------------------------------------------
+
+    def num_special_tokens_to_add(self, pair: bool = False) -> int:
+        """How many special tokens a text (or a pair) gets."""
+        return self._engine.special_token_count(pair)
+
+    def build_inputs_with_special_tokens(
+        self, token_ids_0: list[int], token_ids_1: list[int] | None = None
+    ) -> list[int]:
+        return [i for slot_ids, _, _ in self._slots(token_ids_0, token_ids_1) for i in slot_ids]
+
+    def create_token_type_ids_from_sequences(
+        self, token_ids_0: list[int], token_ids_1: list[int] | None = None
+    ) -> list[int]:
+        return [type_id for ids, type_id, _ in self._slots(token_ids_0, token_ids_1) for _ in ids]
+
+    def get_special_tokens_mask(
+        self, token_ids_0: list[int], token_ids_1: list[int] | None = None, already_has_special_tokens: bool = False
+    ) -> list[int]:
+        """1 for each special token and 0 for each other one, of ids that have or will get special tokens."""
+        if already_has_special_tokens:
+            if token_ids_1 is not None:
+                raise ValueError("Pass all ids as token_ids_0 and none as token_ids_1: they already hold both texts.")
+            special = set(self.all_special_ids)
+            return [1 if i in special else 0 for i in token_ids_0]
+        return [is_special for ids, _, is_special in self._slots(token_ids_0, token_ids_1) for _ in ids]
+
+    def _slots(self, first: list[int], second: list[int] | None) -> list[tuple[Sequence[int], int, int]]:
+        """(ids, token type, 1 if special) for each place of the post-processor's layout."""
+        layout = self._engine.layout(second is not None, add_special_tokens=True)
+        texts = (first, second)
+        return [
+            (slot.ids, slot.type_id, 1) if slot.sequence is None else (texts[slot.sequence], slot.type_id, 0)
+            for slot in layout
+        ]
 
 
 def _as_special(token, name: str) -> AddedToken:
