@@ -15,6 +15,7 @@ from typing import NamedTuple
 from .checkpoints import CheckpointNotFoundError, load_config, read_config_dict, resolve_file
 from .checkpoints.config_file import read_json
 from .checkpoints.resolve import split_hub_arguments
+from .checkpoints.tensors import float_dtype
 from .models.configuration import PretrainedConfig
 
 
@@ -282,7 +283,7 @@ class _AutoModel(_NotBuilt):
         dtype = torch_dtype if dtype is None else dtype
         kwargs.pop("trust_remote_code", None)
         model = cls._model_class(type(config))(config, **kwargs)
-        return model if dtype is None else model.astype(str(dtype).removeprefix("torch."))
+        return model if dtype is None else model.astype(float_dtype(dtype))
 
     @classmethod
     def register(cls, config_class: type, model_class: type, exist_ok: bool = False) -> None:

@@ -45,6 +45,9 @@ class Pipeline:
     `modelcard` are kept; `num_workers` and `binary_output`, which the original has, change nothing.
     """
 
+    needs_tokenizer = False
+    accepts_any_model = False
+
     def __init__(
         self,
         model,
@@ -67,6 +70,10 @@ class Pipeline:
             raise TypeError(
                 f"{type(self).__name__} needs a model, not {type(model).__name__} ({str(model)[:60]!r}); to load "
                 "one by name call pipeline(task, model=name)"
+            )
+        if self.needs_tokenizer and tokenizer is None:
+            raise ValueError(
+                f"{type(self).__name__} needs a tokenizer; pass tokenizer=AutoTokenizer.from_pretrained(name)"
             )
         self.framework = check_framework(framework)
         self.task = task
@@ -211,21 +218,12 @@ class Pipeline:
     def _check_model(self) -> None:
         """A model that is known to be for another task is refused; a class of the caller's own is left to try."""
         own_tasks = PIPELINE_REGISTRY.tasks_with(type(self))
-        found = PIPELINE_REGISTRY.task_of(type(self.model).__name__)
-        if own_tasks and found is not None and found not in own_tasks and not self._accepts_any_model:
+        fitting = PIPELINE_REGISTRY.tasks_for(type(self.model).__name__)
+        if own_tasks and fitting and not set(own_tasks) & set(fitting) and not self.accepts_any_model:
             auto_class = PIPELINE_REGISTRY.tasks[own_tasks[0]].model_class().__name__
             raise ValueError(
-                f"{type(self.model).__name__} is a model for {found}, not for {own_tasks[0]}; load the checkpoint with "
-                f"{auto_class}.from_pretrained"
-            )
-
-    _accepts_any_model = False
-
-    def check_tokenizer(self) -> None:
-        """For the constructor of a task that needs one."""
-        if self.tokenizer is None:
-            raise ValueError(
-                f"{type(self).__name__} needs a tokenizer; pass tokenizer=AutoTokenizer.from_pretrained(name)"
+                f"{type(self.model).__name__} is a model for {fitting[0]}, not for {own_tasks[0]}; load the "
+                f"checkpoint with {auto_class}.from_pretrained"
             )
 
     def check_text(self, text) -> None:

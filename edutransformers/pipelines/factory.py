@@ -7,6 +7,7 @@ import os
 
 from ..auto import AutoConfig, AutoTokenizer
 from ..checkpoints.resolve import split_hub_arguments
+from ..checkpoints.tensors import dtype_name, float_dtype
 from .base import Pipeline, check_framework
 from .registry import PIPELINE_REGISTRY, Task
 
@@ -75,8 +76,8 @@ def pipeline(
     where = os.fspath(model) if isinstance(model, (str, os.PathLike)) else None
     if where is not None:
         model = _load_model(row, where, config, dtype, device_map, {**hub, **model_kwargs})
-    elif dtype is not None and str(dtype) != "auto":
-        model.astype(str(dtype).removeprefix("torch."))
+    elif dtype is not None and dtype_name(dtype) != "auto":
+        model.astype(float_dtype(dtype))
     if isinstance(tokenizer, (str, os.PathLike, tuple)) or (tokenizer is None and where is not None):
         hub_arguments = {**split_hub_arguments(model_kwargs)[0], **hub}
         tokenizer = _load_tokenizer(where if tokenizer is None else tokenizer, use_fast, hub_arguments)
@@ -106,8 +107,7 @@ def infer_task(model, config=None, hub: dict | None = None) -> str:
     else:
         architectures = [type(model).__name__]
     for architecture in architectures:
-        task = PIPELINE_REGISTRY.task_of(architecture)
-        if task is not None:
+        for task in PIPELINE_REGISTRY.tasks_for(architecture):
             return task
     found = f"its architecture is {', '.join(architectures)}" if architectures else "its config names no architectures"
     raise RuntimeError(
@@ -128,7 +128,7 @@ def default_model(task: str, row: Task) -> str:
 def _one_dtype(dtype, torch_dtype, model_kwargs: dict):
     given = [dtype, torch_dtype, model_kwargs.pop("dtype", None), model_kwargs.pop("torch_dtype", None)]
     given = [d for d in given if d is not None]
-    if len({str(d) for d in given}) > 1:
+    if len({dtype_name(d) for d in given}) > 1:
         raise ValueError(f"the number types {', '.join(map(str, given))} contradict each other; give only dtype")
     return given[0] if given else None
 

@@ -57,15 +57,15 @@ class PipelineRegistry:
         name = f"{pipeline_class.__module__.rsplit('.', 1)[-1]}.{pipeline_class.__name__}"
         return [task for task, row in self.tasks.items() if row.pipeline in (pipeline_class, name)]
 
-    def task_of(self, architecture: str) -> str | None:
-        """The task that a model class is for: "BertForMaskedLM" -> "fill-mask"; None if there is none."""
+    def tasks_for(self, architecture: str) -> list[str]:
+        """The tasks that a model class is for: "BertForMaskedLM" -> ["fill-mask"]. Empty if it is for none."""
         kinds = auto_classes_of(architecture)
         if "AutoModelForPreTraining" in kinds:
             kinds.append("AutoModelForMaskedLM")  # it has that head too
-        for name, task in self.tasks.items():
-            if task.auto_class in kinds or getattr(task.auto_class, "__name__", None) in (*kinds, architecture):
-                return name
-        return None
+        kinds.append(architecture)
+        return [
+            name for name, task in self.tasks.items() if getattr(task.auto_class, "__name__", task.auto_class) in kinds
+        ]
 
 
 PIPELINE_REGISTRY = PipelineRegistry(
