@@ -43,7 +43,7 @@ class Subject:
     unused: tuple[str, ...] = ()  # parameters that no output depends on (a table that checkpoints hold for nothing)
     flat: tuple[str, ...] = ()  # ends of names of parameters whose gradient is 0 by mathematics
     loss_sees_padding: bool = False  # a loss over the tokens of a text, the padding among them (question answering)
-    fill = {"attention_mask": 0, "labels": -100, "token_type_ids": 0}  # noqa: RUF012  what padding is made of
+    fill = {"attention_mask": 0, "labels": -100, "token_type_ids": 0}  # what padding is made of
 
     @property
     def names(self):
@@ -99,7 +99,7 @@ def a_saved_model_loads_equal(subject, folder):
 def tied_weights_stay_tied(subject, folder):
     """After astype, load_state_dict, to("cuda") and back, copy, save and load: still one Parameter."""
     model = subject.make_model("float32")
-    groups = tied_groups(model)
+    groups = tied_groups(type(model)(model.config))  # as the constructor ties them
     model.astype("float64").astype("float32")
     model.load_state_dict({name: p.data.copy() for name, p in model.named_parameters(remove_duplicate=False)})
     assert tied_groups(model) == groups
@@ -172,7 +172,7 @@ def examples_do_not_look_at_each_other(subject, folder):
 
 
 def every_parameter_gets_a_gradient(subject, folder):
-    """No weight is left out of the backward pass, none of the unused ones gets anything, and frozen ones get nothing."""
+    """No weight is left out of the backward pass; the unused ones get nothing, and frozen ones don't either."""
     model, batch = subject.make_model("float64"), subject.make_batch("float64")
     run_model(model, batch, subject.names)
     for name, parameter in model.named_parameters():
@@ -187,7 +187,7 @@ def every_parameter_gets_a_gradient(subject, folder):
 
 
 def gradients_are_the_differences(subject, folder):
-    """The whole model's backward against central differences, for every parameter and float input, a few entries each."""
+    """The whole model's backward against central differences: every parameter and float input, a few entries each."""
     batch = subject.make_batch("float64")
     report = assert_gradients(subject.make_model("float64"), samples=2, randomize=False, **batch)
     checked = {comparison.name for comparison in report.comparisons}
@@ -424,7 +424,9 @@ def unknown_outputs_are_refused(subject, folder):
     """A gradient under a name that is no output would be lost in silence."""
     model = subject.make_model("float64")
     _, cache = model.forward(**subject.make_batch("float64"))
-    with pytest.raises(KeyError, match=rf"{type(model).__name__}.backward got a gradient for 'logit': expected some of"):
+    with pytest.raises(
+        KeyError, match=rf"{type(model).__name__}.backward got a gradient for 'logit': expected some of"
+    ):
         model.backward({"logit": 1.0}, cache)
 
 
@@ -434,7 +436,9 @@ def a_loss_needs_labels(subject, folder):
     unlabelled = {name: x for name, x in batch.items() if "label" not in name and not name.endswith("_positions")}
     output, cache = model.forward(**unlabelled)
     assert "loss" not in output
-    with pytest.raises(ValueError, match="^backward was given a gradient for the loss, but forward was given no labels"):
+    with pytest.raises(
+        ValueError, match="^backward was given a gradient for the loss, but forward was given no labels"
+    ):
         model.backward({"loss": 1.0}, cache)
 
 

@@ -23,9 +23,8 @@ def subject(case, **special) -> Subject:
 
 SUBJECTS = {
     **{name: subject(CASES[name]) for name in (
-        "model", "pretraining", "masked_lm", "causal_lm", "next_sentence", "classes", "one_number", "numbers",
+        "model", "pretraining", "masked_lm", "causal_lm", "next_sentence", "classes", "one_number",
         "several_labels", "multiple_choice", "token_classes", "cross_attention", "cross_attention_lm", "embeds",
-        "untied",
     )},
     "question_answering": subject(CASES["question_answering"], loss_sees_padding=True),
     "relative_key": subject(LEGACY["relative_key"], unused=(f"bert.{POSITIONS}",)),
