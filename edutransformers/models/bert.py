@@ -196,7 +196,9 @@ class BertLayer(Module):
         dropout, attention_dropout = config.hidden_dropout_prob, config.attention_probs_dropout_prob
         self.attention = MultiHeadAttention(width, heads, attention_dropout, relative)
         self.attention_norm = AddNorm(width, eps, dropout)
-        self.has_cross_attention = config.is_decoder and config.add_cross_attention
+        if config.add_cross_attention and not config.is_decoder:
+            raise ValueError("add_cross_attention=True needs is_decoder=True: cross-attention is part of a decoder")
+        self.has_cross_attention = config.add_cross_attention
         if self.has_cross_attention:
             self.cross_attention = MultiHeadAttention(width, heads, attention_dropout)
             self.cross_attention_norm = AddNorm(width, eps, dropout)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import copy
 import json
+import logging
+
+logger = logging.getLogger("edutransformers.models")
 
 # What the original writes into a config for bookkeeping. It has no influence on the numbers.
 _NOT_COMPARED = ("transformers_version", "_name_or_path", "_commit_hash", "_attn_implementation", "dtype")
@@ -22,7 +25,8 @@ class PretrainedConfig:
     def __init__(self, **kwargs):
         self.output_hidden_states: bool = kwargs.pop("output_hidden_states", False)
         self.output_attentions: bool = kwargs.pop("output_attentions", False)
-        self.torch_dtype = kwargs.pop("torch_dtype", kwargs.pop("dtype", None))  # 4.x and 5.x call it differently
+        dtype, torch_dtype = kwargs.pop("dtype", None), kwargs.pop("torch_dtype", None)  # 5.x's name, and 4.x's
+        self.torch_dtype = torch_dtype if dtype is None else dtype
         self.tie_word_embeddings: bool = kwargs.pop("tie_word_embeddings", True)
         self.chunk_size_feed_forward: int = kwargs.pop("chunk_size_feed_forward", 0)
         self.is_encoder_decoder: bool = kwargs.pop("is_encoder_decoder", False)
@@ -37,19 +41,7 @@ class PretrainedConfig:
         self.decoder_start_token_id: int | None = kwargs.pop("decoder_start_token_id", None)
         self.name_or_path: str = kwargs.pop("name_or_path", kwargs.pop("_name_or_path", ""))
 
-        id2label, label2id = kwargs.pop("id2label", None), kwargs.pop("label2id", None)
-        num_labels = kwargs.pop("num_labels", None)
-        if id2label is None:
-            self.num_labels = 2 if num_labels is None else num_labels
-        else:
-            self.id2label = {int(key): value for key, value in id2label.items()}
-            self.label2id = label2id
-            if num_labels is not None and num_labels != len(self.id2label):
-                self.num_labels = num_labels
-        if label2id is not None:
-            self.label2id = dict(label2id)
-        elif getattr(self, "label2id", None) is None:
-            self.label2id = {label: index for index, label in self.id2label.items()}
+        self._set_labels(kwargs.pop("num_labels", None), kwargs.pop("id2label", None), kwargs.pop("label2id", None))
 
         allowed = ("regression", "single_label_classification", "multi_label_classification")
         if self.problem_type is not None and self.problem_type not in allowed:
@@ -58,6 +50,19 @@ class PretrainedConfig:
             kwargs.pop(name, None)
         for name, value in kwargs.items():
             setattr(self, name, value)
+
+    def _set_labels(self, num_labels: int | None, id2label: dict | None, label2id: dict | None) -> None:
+        """The original's rule: names decide how many labels there are; without names they are LABEL_0, LABEL_1, …"""
+        for name, labels in (("id2label", id2label), ("label2id", label2id)):
+            if labels is not None and not isinstance(labels, dict):
+                raise ValueError(f"{name} is {labels!r}: expected a dictionary")
+        if id2label is None:
+            self.num_labels = 2 if num_labels is None else num_labels
+            return
+        if num_labels is not None and num_labels != len(id2label):
+            logger.warning("num_labels is %s, but id2label names %s labels; these count", num_labels, len(id2label))
+        self.id2label = {int(key): value for key, value in id2label.items()}  # JSON makes the keys strings
+        self.label2id = {label: i for i, label in self.id2label.items()} if label2id is None else dict(label2id)
 
     # -- names --------------------------------------------------------------------------------------------------------
 
@@ -80,6 +85,15 @@ class PretrainedConfig:
             self.id2label = {index: f"LABEL_{index}" for index in range(count)}
             self.label2id = {label: index for index, label in self.id2label.items()}
 
+    @property
+    def dtype(self):
+        """The number type of the checkpoint's weights: 5.x's name for `torch_dtype`."""
+        return self.torch_dtype
+
+    @dtype.setter
+    def dtype(self, value):
+        self.torch_dtype = value
+
     # -- as a dictionary ----------------------------------------------------------------------------------------------
 
     def to_dict(self) -> dict:
@@ -92,10 +106,12 @@ class PretrainedConfig:
         return fields
 
     def to_diff_dict(self) -> dict:
-        """The fields that differ from a fresh config's, and the model type: what config.json holds."""
-        own, default = self.to_dict(), type(self)().to_dict()
-        keep_always = ("model_type", "architectures")
-        return {k: v for k, v in own.items() if k in keep_always or k not in default or v != default[k]}
+        """What config.json holds: all fields but those that every model has and that are at their default.
+
+        The model's own fields are kept even at their defaults, as the original does: a reader need not know those.
+        """
+        own, common, default = self.to_dict(), PretrainedConfig().to_dict(), type(self)().to_dict()
+        return {k: v for k, v in own.items() if k not in common or v != common[k] or v != default.get(k, v)}
 
     def to_json_string(self, use_diff: bool = True) -> str:
         fields = self.to_diff_dict() if use_diff else self.to_dict()
@@ -103,7 +119,16 @@ class PretrainedConfig:
 
     @classmethod
     def from_dict(cls, fields: dict, **overrides) -> PretrainedConfig:
-        return cls(**{**fields, **overrides})
+        """A config from a dictionary, as config.json holds it; `overrides` then replace fields.
+
+        So `num_labels=3` replaces the labels that the dictionary names by LABEL_0, LABEL_1 and LABEL_2.
+        """
+        count, names = overrides.get("num_labels"), overrides.get("id2label")
+        if count is not None and names is not None and count != len(names):
+            raise ValueError(f"num_labels is {count}, but id2label names {len(names)} labels; pass only one of them")
+        config = cls(**fields)
+        config.update(overrides)
+        return config
 
     def update(self, fields: dict) -> None:
         for name, value in fields.items():
