@@ -92,6 +92,8 @@ def _from_cache(name, filename, folder, revision, local_files_only, error) -> Pa
         why = "local_files_only=True forbids downloading it"
     elif offline_variable() is not None:
         why = f"{offline_variable()} forbids downloading it"
+    elif huggingface_hub.constants.HF_HUB_OFFLINE:  # read once, at its import
+        why = "huggingface_hub was imported while HF_HUB_OFFLINE was set; restart Python to download it"
     else:
         why = f"{endpoint()} can't be reached ({_why(error)})"
     raise CheckpointNotFoundError(

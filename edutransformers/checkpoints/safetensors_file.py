@@ -5,7 +5,8 @@
     the rest    the numbers; data_offsets count from here
 
 It is read here directly, not through the `safetensors` package, for three reasons: bfloat16 (which NumPy lacks) needs
-the header anyway; the package copies the whole model to write it; and what is checked can be read in one place.
+the header anyway; while the package reads, file and arrays are in memory together (836 MB for BERT-base, here 418 MB);
+and what is checked can be read in one place.
 https://github.com/huggingface/safetensors#format
 """
 

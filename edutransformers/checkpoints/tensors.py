@@ -26,6 +26,7 @@ STORED_AS = {  # name -> the NumPy type of its bytes in the file; checkpoint fil
 
 
 MOST_AXES = 32  # of a NumPy array, in NumPy 1
+BLOCK = 2**16  # numbers converted at a time
 
 
 def item_size(dtype: str) -> int:
@@ -202,13 +203,17 @@ def from_bfloat16(bits: np.ndarray) -> np.ndarray:
 
 def to_bfloat16(x: np.ndarray) -> np.ndarray:
     """The 16 bits of bfloat16 nearest to each number (ties to even), as uint16."""
-    bits = np.ascontiguousarray(x, dtype=np.float32).view(np.uint32)
-    # Adding just under half of the last kept bit's worth rounds up exactly what lies above the middle; the last kept
-    # bit itself decides a tie. It carries into the exponent by itself, up to infinity.
-    rounded = bits + (0x7FFF + ((bits >> 16) & 1))
-    nan = (bits & 0x7FFFFFFF) > 0x7F800000
-    rounded[nan] = bits[nan] | 0x00400000  # a NaN must stay one, even if all its set bits were in the lower half
-    return (rounded >> 16).astype(np.uint16)
+    flat = np.ascontiguousarray(x, dtype=np.float32).reshape(-1).view(np.uint32)
+    result = np.empty(flat.shape, dtype=np.uint16)
+    for start in range(0, flat.size, BLOCK):  # what lies between stays in the processor's cache
+        bits = flat[start : start + BLOCK]
+        # Adding just under half of the last kept bit's worth rounds up exactly what lies above the middle; the last
+        # kept bit itself decides a tie. It carries into the exponent by itself, up to infinity.
+        rounded = bits + (0x7FFF + ((bits >> 16) & 1))
+        nan = (bits & 0x7FFFFFFF) > 0x7F800000
+        rounded[nan] = bits[nan] | 0x00400000  # a NaN must stay one, even if all its set bits were in the lower half
+        result[start : start + BLOCK] = rounded >> 16
+    return result.reshape(x.shape)
 
 
 def convert(array: np.ndarray, dtype) -> np.ndarray:

@@ -11,7 +11,6 @@ from edutransformers.models.bert import BertModel
 from tests.checkpoints.hub_server import COMMIT
 from tests.checkpoints.models import bert
 
-pytest.importorskip("huggingface_hub")
 CONFIG = b'{"model_type": "bert"}'
 
 
@@ -107,6 +106,12 @@ def test_offline(tiny, monkeypatch, variable):
     with pytest.raises(CheckpointNotFoundError, match="forbids downloading it"):
         resolve_file("me/tiny", "config.json", revision="v7", **options)
     assert asked(tiny) == []
+
+
+def test_a_library_that_was_imported_offline(tiny, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(CheckpointNotFoundError, match="imported while HF_HUB_OFFLINE was set; restart Python"):
+        resolve_file("me/unknown", "config.json")
 
 
 def test_a_hub_that_does_not_answer(tiny, monkeypatch):
