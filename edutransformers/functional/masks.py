@@ -10,12 +10,12 @@ def causal_visible(queries: int, keys: int, xp=np):
     return (xp.arange(keys)[None, :] <= xp.arange(keys - queries, keys)[:, None])[None, None]
 
 
-def padding_visible(attention_mask, batch: int, queries: int, keys: int, like):
+def padding_visible(attention_mask, batch: int, queries: int, keys: int, like, name: str = "attention_mask"):
     """The original's attention_mask (0 hides a key) as booleans: (B, S) -> (B, 1, 1, S), (B, T, S) -> (B, 1, T, S)."""
     shape = tuple(attention_mask.shape)
     if shape not in ((batch, keys), (batch, queries, keys)):
         raise ValueError(
-            f"attention_mask has shape {shape}, expected {(batch, keys)} (one number a token: 1 keeps it, 0 hides it) "
+            f"{name} has shape {shape}, expected {(batch, keys)} (one number a token: 1 keeps it, 0 hides it) "
             f"or {(batch, queries, keys)}"
         )
     visible = as_array_like(attention_mask, like) != 0

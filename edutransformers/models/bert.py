@@ -51,7 +51,7 @@ from .outputs import (
     SequenceClassifierOutput,
     TokenClassifierOutput,
 )
-from .text_inputs import check_text_inputs, default_ids, head_mask_by_layer
+from .text_inputs import check_array, check_choices, check_source, check_text_inputs, default_ids, head_mask_by_layer
 
 
 class BertConfig(PretrainedConfig):
@@ -424,16 +424,20 @@ class BertModel(BertPreTrainedModel):
             )
         B, T = check_text_inputs(config, input_ids, inputs_embeds)
         table = self.get_input_embeddings().weight.data
-        token_type_ids, position_ids = default_ids(B, T, token_type_ids, position_ids)
+        token_type_ids, position_ids = default_ids(config, B, T, token_type_ids, position_ids)
 
         x, embeddings_cache = self.embeddings.forward(input_ids, token_type_ids, position_ids, inputs_embeds, generator)
+        if attention_mask is not None:
+            check_array(attention_mask, "attention_mask")
         visible = None if attention_mask is None else padding_visible(attention_mask, B, T, T, table)
         if config.is_decoder and (attention_mask is None or attention_mask.ndim == 2):  # (B, T, T) says it all itself
             causal = causal_visible(T, T, array_module(table))
             visible = causal if visible is None else visible & causal
         source_visible = None
-        if encoder_attention_mask is not None:
-            source_visible = padding_visible(encoder_attention_mask, B, T, encoder_hidden_states.shape[1], table)
+        if encoder_hidden_states is not None:
+            S = check_source(config, encoder_hidden_states, B)
+            if encoder_attention_mask is not None:
+                source_visible = padding_visible(encoder_attention_mask, B, T, S, table, "encoder_attention_mask")
         (x, hidden_states, weights, cross_weights), encoder_cache = BatchThreads(self.encoder).forward(
             x,
             visible,
@@ -589,10 +593,7 @@ class BertForMultipleChoice(TaskModel, BertPreTrainedModel):
     def forward(self, input_ids=None, attention_mask=None, token_type_ids=None, labels=None, **options):
         ids = {"input_ids": input_ids, "attention_mask": attention_mask, "token_type_ids": token_type_ids}
         ids |= {name: options.pop(name, None) for name in ("position_ids", "inputs_embeds")}
-        given = input_ids if input_ids is not None else ids["inputs_embeds"]
-        if given is None or given.ndim != (3 if input_ids is not None else 4):
-            raise ValueError("input_ids must have the shape (batch, choices, tokens)")
-        B, C = given.shape[:2]
+        B, C = check_choices(input_ids, ids["inputs_embeds"])
         texts = {name: None if x is None else x.reshape(B * C, *x.shape[2:]) for name, x in ids.items()}
         output, cache = super().forward(**texts, **options)
         output.logits = output.logits.reshape(B, C)

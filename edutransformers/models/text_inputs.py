@@ -11,8 +11,7 @@ def check_text_inputs(config, input_ids, inputs_embeds) -> tuple[int, int]:
     if (input_ids is None) == (inputs_embeds is None):
         raise ValueError("pass either input_ids or inputs_embeds, not both and not neither")
     given, name = (input_ids, "input_ids") if inputs_embeds is None else (inputs_embeds, "inputs_embeds")
-    if not hasattr(given, "ndim"):
-        raise TypeError(f"{name} must be a NumPy or CuPy array, got {type(given).__name__}; use numpy.asarray(...)")
+    check_array(given, name)
     expected = 2 if inputs_embeds is None else 3
     if given.ndim != expected:
         shape = "(batch, tokens)" if expected == 2 else "(batch, tokens, width)"
@@ -20,8 +19,11 @@ def check_text_inputs(config, input_ids, inputs_embeds) -> tuple[int, int]:
     B, T = given.shape[:2]
     if B == 0 or T == 0:
         raise ValueError(f"{name} has shape {tuple(given.shape)}: the batch is empty")
+    width = getattr(config, "embedding_size", config.hidden_size)
     if input_ids is not None:
         check_ids(input_ids, config.vocab_size, "input_ids")
+    elif given.shape[2] != width:
+        raise ValueError(f"inputs_embeds has vectors of width {given.shape[2]}, but this model's width is {width}")
     longest = config.max_position_embeddings
     if longest < T:
         raise ValueError(
@@ -31,23 +33,65 @@ def check_text_inputs(config, input_ids, inputs_embeds) -> tuple[int, int]:
     return B, T
 
 
-def default_ids(B: int, T: int, token_type_ids, position_ids):
+def check_choices(input_ids, inputs_embeds) -> tuple[int, int]:
+    """-> (B, C). Several texts an example: input_ids (B, C, T) or inputs_embeds (B, C, T, D)."""
+    if (input_ids is None) == (inputs_embeds is None):
+        raise ValueError("pass either input_ids or inputs_embeds, not both and not neither")
+    given, name = (input_ids, "input_ids") if inputs_embeds is None else (inputs_embeds, "inputs_embeds")
+    check_array(given, name)
+    if given.ndim != (3 if inputs_embeds is None else 4):
+        expected = "(batch, choices, tokens)" if inputs_embeds is None else "(batch, choices, tokens, width)"
+        raise ValueError(f"{name} has shape {tuple(given.shape)}, expected {expected}")
+    return given.shape[:2]
+
+
+def check_source(config, encoder_hidden_states, B: int) -> int:
+    """-> S. What a decoder's cross-attention looks at: encoder_hidden_states (B, S, D)."""
+    check_array(encoder_hidden_states, "encoder_hidden_states")
+    shape = tuple(encoder_hidden_states.shape)
+    if len(shape) != 3 or shape[0] != B or shape[2] != config.hidden_size or shape[1] == 0:
+        raise ValueError(f"encoder_hidden_states has shape {shape}, expected ({B}, tokens, {config.hidden_size})")
+    return shape[1]
+
+
+def default_ids(config, B: int, T: int, token_type_ids, position_ids):
     """Segments default to all 0, positions to 0 … T−1."""
     if token_type_ids is None:
         token_type_ids = np.zeros((B, T), dtype=np.int64)
-    elif tuple(token_type_ids.shape) != (B, T):
-        raise ValueError(f"token_type_ids have shape {tuple(token_type_ids.shape)}, expected {(B, T)}")
+    else:
+        check_array(token_type_ids, "token_type_ids")
+        if tuple(token_type_ids.shape) != (B, T):
+            raise ValueError(f"token_type_ids has shape {tuple(token_type_ids.shape)}, expected {(B, T)}")
+        check_range(token_type_ids, config.type_vocab_size, "token_type_ids", "segments")
     if position_ids is None:
         position_ids = np.arange(T)[None]
-    elif tuple(position_ids.shape) not in ((B, T), (1, T)):
-        raise ValueError(f"position_ids have shape {tuple(position_ids.shape)}, expected {(B, T)} or {(1, T)}")
+    else:
+        check_array(position_ids, "position_ids")
+        if tuple(position_ids.shape) not in ((B, T), (1, T)):
+            raise ValueError(f"position_ids has shape {tuple(position_ids.shape)}, expected {(B, T)} or {(1, T)}")
+        check_range(position_ids, config.max_position_embeddings, "position_ids", "positions")
     return token_type_ids, position_ids
+
+
+def check_array(x, name: str) -> None:
+    if not hasattr(x, "ndim"):
+        raise TypeError(f"{name} must be a NumPy or CuPy array, got {type(x).__name__}; use numpy.asarray(...)")
+
+
+def check_range(ids, count: int, name: str, things: str) -> None:
+    """Whole numbers from 0 to count − 1. Not checked on a GPU, where looking at them would make every step wait."""
+    if ids.dtype.kind not in "iu":
+        raise TypeError(f"{name} must be whole numbers, got an array of {ids.dtype}; use {name}.astype('int64')")
+    if isinstance(ids, np.ndarray) and (ids.min() < 0 or ids.max() >= count):
+        wrong = int(ids.min()) if ids.min() < 0 else int(ids.max())
+        raise ValueError(f"{name} holds {wrong}, but this model has {count} {things}: expected 0 to {count - 1}")
 
 
 def head_mask_by_layer(config, head_mask, like):
     """(H,) or (L, H) -> (L, 1, H, 1, 1): a factor for every head of every layer."""
     if head_mask is None:
         return None
+    check_array(head_mask, "head_mask")
     layers, heads = config.num_hidden_layers, config.num_attention_heads
     if tuple(head_mask.shape) not in ((heads,), (layers, heads)):
         raise ValueError(f"head_mask has shape {tuple(head_mask.shape)}, expected {(heads,)} or {(layers, heads)}")
