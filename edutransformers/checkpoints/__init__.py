@@ -1,12 +1,14 @@
 """Checkpoints: finding, reading and writing a model's files, and nothing else.
 
-    resolve.py            a name and a file name -> a path: folder, shipped, installed package, Hugging Face cache, hub
+    resolve.py            a name and a file name -> a path: a folder, a checkpoint in a package (packaged.py), the
+                          Hugging Face cache and hub (hub.py; its environment variables: environment.py)
     safetensors_file.py   model.safetensors, read one tensor at a time; written without a second copy of the model
-    torch_bin.py          pytorch_model.bin, by an unpickler that builds tensors and nothing else (pickle_reader.py)
+    torch_bin.py          pytorch_model.bin, by an unpickler that builds tensors and nothing else (pickle_reader.py);
+                          written by torch_bin_writer.py
     sharded.py            a checkpoint in several files with an index
-    read.py               all of these behind one function: name -> {tensor name: lazily read tensor}
+    read.py               all of these behind one function: name -> {tensor name: lazily read tensor} (tensors.py)
     names.py              old and new spellings of tensor names, base model and head
-    load.py, save.py      a whole model in and out; config_file.py: its config.json
+    load.py, save.py      a whole model in and out; config_file.py: its config.json; write.py: files, safely replaced
 
 Checkpoints are untrusted: see docs/checkpoints/index.md for what is checked.
 """

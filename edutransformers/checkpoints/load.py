@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..backend import default_module, to_device
+from ..backend import array_module, default_module, to_device
 from ..module import Buffer, Module, Parameter, skip_initialization
 from .config_file import load_config, read_config_dict, save_config  # noqa: F401 (the doors are in one place)
 from .errors import CheckpointFormatError, MismatchedSizesError
@@ -240,17 +240,17 @@ def _missing(places, filled: set[int]) -> list[str]:
 def initialize_missing(model: Module, missing: set[int], generator: np.random.Generator | None = None) -> None:
     """Draw the weights whose ids are in `missing`, and only those.
 
-    A layer draws all of its weights at once, in place. So those that were loaded step aside for that moment.
+    A layer draws all of its weights at once, in place. So those that were loaded, in it and below it, step aside for
+    that moment.
     """
     generator = np.random.default_rng() if generator is None else generator
     std = getattr(model.config, "initializer_range", 0.02)
     for module in model.modules():
-        own = {id(value): value for value in vars(module).values() if isinstance(value, Parameter)}
-        if not missing & own.keys():
+        if not any(id(value) in missing for value in vars(module).values()):
             continue
-        loaded = [(place, place.data) for identity, place in own.items() if identity not in missing]
+        loaded = [(place, place.data) for place in module.parameters() if id(place) not in missing]
         for place, data in loaded:
-            place.data = np.empty_like(data, subok=False) if isinstance(data, np.ndarray) else data.copy()
+            place.data = array_module(data).empty_like(data)
         module.initialize(generator, std)
         for place, data in loaded:
             place.data = data

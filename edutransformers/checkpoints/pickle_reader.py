@@ -2,8 +2,8 @@
 
 A pickle is a program for a small stack machine. Python's own `pickle` lets that program import anything and call it,
 which is how a malicious file runs code. Here the instructions are only *listed* (`pickletools.genops` of the standard
-library), and this file interprets the few of them that saved tensors need. It has no import and no call: a name in the
-file is either one of ALLOWED, and becomes the object described there, or reading stops with an error that names it.
+library), and this file interprets the few of them that saved tensors need. Nothing that the pickle names is ever looked
+up: a name is either one of ALLOWED, and becomes the object described there, or reading stops with an error naming it.
 """
 
 from __future__ import annotations

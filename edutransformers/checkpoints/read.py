@@ -52,7 +52,7 @@ def read_checkpoint(
 
 def read_weights_file(path: Path) -> dict[str, LazyTensor]:
     """The tensors of one file that was named itself: by its suffix, safetensors or torch.save."""
-    if path.name.endswith(".index.json"):
+    if ".index." in path.name:
         read = read_safetensors if ".safetensors." in path.name else read_torch_bin
         return read_shards(path, lambda shard: _existing(path.parent / shard), read)
     return read_safetensors(path) if path.suffix == ".safetensors" else read_torch_bin(path)

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edutransformers.backend import use_backend
 from edutransformers.checkpoints import (
     CheckpointError,
     CheckpointFormatError,
@@ -305,6 +306,33 @@ class TestArguments:
             ToyHead.from_pretrained(tmp_path, **{option: True})
         with pytest.raises(ValueError, match="a model lives on one device"):
             ToyHead.from_pretrained(tmp_path, device_map={"a": 0, "b": 1})
+
+
+class TestGpu:
+    """On the strict double of CuPy."""
+
+    @pytest.mark.parametrize("options", [{"device": "cuda"}, {"device_map": "cuda"}, {"device_map": {"": 0}}])
+    def test_device(self, tmp_path, fake_cupy, options):
+        base = bert(BertModel)
+        base.save_pretrained(tmp_path)
+        model = BertForSequenceClassification.from_pretrained(tmp_path, **options)  # loads a part, draws the rest
+        assert {type(x) for x in model.state_dict().values()} == {fake_cupy.ndarray}
+        model.save_pretrained(tmp_path, dtype="bfloat16")
+        model.save_pretrained(tmp_path)
+        loaded = BertForSequenceClassification.from_pretrained(tmp_path, device="cpu")
+        for name, array in model.state_dict().items():
+            np.testing.assert_array_equal(loaded.state_dict()[name], fake_cupy.asnumpy(array), err_msg=name)
+        assert_same_state(base.state_dict(), loaded.bert.state_dict())
+
+    def test_backend(self, tmp_path, fake_cupy):
+        ToyHead(ToyConfig()).save_pretrained(tmp_path)
+        with use_backend("cupy"):
+            model = ToyHead.from_pretrained(tmp_path)
+            state = model.state_dict()
+            again = load_model(ToyHead, None, config=ToyConfig(), state_dict=state)
+        for each in (model, again):
+            assert {type(x) for x in each.state_dict().values()} == {fake_cupy.ndarray}
+            assert type(each.toy.positions.data) is fake_cupy.ndarray
 
 
 class TestErrors:
