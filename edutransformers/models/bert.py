@@ -13,7 +13,6 @@ from typing import NamedTuple
 import numpy as np
 
 from ..backend import array_module
-from ..functional.masks import causal_visible, padding_visible
 from ..layers import (
     Activation,
     AddNorm,
@@ -51,7 +50,14 @@ from .outputs import (
     SequenceClassifierOutput,
     TokenClassifierOutput,
 )
-from .text_inputs import check_array, check_choices, check_source, check_text_inputs, default_ids, head_mask_by_layer
+from .text_inputs import (
+    check_choices,
+    check_text_inputs,
+    default_ids,
+    head_mask_by_layer,
+    visible_source,
+    visible_tokens,
+)
 
 
 class BertConfig(PretrainedConfig):
@@ -427,22 +433,11 @@ class BertModel(BertPreTrainedModel):
         token_type_ids, position_ids = default_ids(config, B, T, token_type_ids, position_ids)
 
         x, embeddings_cache = self.embeddings.forward(input_ids, token_type_ids, position_ids, inputs_embeds, generator)
-        if attention_mask is not None:
-            check_array(attention_mask, "attention_mask")
-        visible = None if attention_mask is None else padding_visible(attention_mask, B, T, T, table)
-        if config.is_decoder and (attention_mask is None or attention_mask.ndim == 2):  # (B, T, T) says it all itself
-            causal = causal_visible(T, T, array_module(table))
-            visible = causal if visible is None else visible & causal
-        source_visible = None
-        if encoder_hidden_states is not None:
-            S = check_source(config, encoder_hidden_states, B)
-            if encoder_attention_mask is not None:
-                source_visible = padding_visible(encoder_attention_mask, B, T, S, table, "encoder_attention_mask")
         (x, hidden_states, weights, cross_weights), encoder_cache = BatchThreads(self.encoder).forward(
             x,
-            visible,
+            visible_tokens(config, attention_mask, B, T, table),
             encoder_hidden_states,
-            source_visible,
+            visible_source(config, encoder_hidden_states, encoder_attention_mask, B, T, table),
             head_mask=head_mask_by_layer(config, head_mask, table),
             return_weights=output_attentions,
             return_hidden_states=output_hidden_states,
@@ -467,8 +462,8 @@ class BertModel(BertPreTrainedModel):
 
         "hidden_states", "attentions" and "cross_attentions" take a list with None for what the loss did not use.
         """
-        names = ("last_hidden_state", "pooler_output", "hidden_states", "attentions", "cross_attentions")
-        check_output_names(d_output, names, self)
+        names = ("last_hidden_state", "hidden_states", "attentions", "cross_attentions")
+        check_output_names(d_output, names if self.pooler is None else (*names, "pooler_output"), self)
         layers = self.config.num_hidden_layers
         d_hidden_states = list(d_output.get("hidden_states") or [None] * (layers + 1))
         d_last = d_output.get("last_hidden_state")

@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..backend import array_module, as_array_like
+from ..functional.masks import causal_visible, padding_visible
 from ..layers.embedding import check_ids
 
 
@@ -45,15 +46,6 @@ def check_choices(input_ids, inputs_embeds) -> tuple[int, int]:
     return given.shape[:2]
 
 
-def check_source(config, encoder_hidden_states, B: int) -> int:
-    """-> S. What a decoder's cross-attention looks at: encoder_hidden_states (B, S, D)."""
-    check_array(encoder_hidden_states, "encoder_hidden_states")
-    shape = tuple(encoder_hidden_states.shape)
-    if len(shape) != 3 or shape[0] != B or shape[2] != config.hidden_size or shape[1] == 0:
-        raise ValueError(f"encoder_hidden_states has shape {shape}, expected ({B}, tokens, {config.hidden_size})")
-    return shape[1]
-
-
 def default_ids(config, B: int, T: int, token_type_ids, position_ids):
     """Segments default to all 0, positions to 0 … T−1."""
     if token_type_ids is None:
@@ -85,6 +77,35 @@ def check_range(ids, count: int, name: str, things: str) -> None:
     if isinstance(ids, np.ndarray) and (ids.min() < 0 or ids.max() >= count):
         wrong = int(ids.min()) if ids.min() < 0 else int(ids.max())
         raise ValueError(f"{name} holds {wrong}, but this model has {count} {things}: expected 0 to {count - 1}")
+
+
+def visible_tokens(config, attention_mask, B: int, T: int, like):
+    """Which tokens each token may see, booleans (B|1, 1, T|1, T), or None: all.
+
+    A decoder's tokens see only what stands before them; a mask (B, T, T) says even that itself, as in the original.
+    """
+    visible = None
+    if attention_mask is not None:
+        check_array(attention_mask, "attention_mask")
+        visible = padding_visible(attention_mask, B, T, T, like)
+    if config.is_decoder and (attention_mask is None or attention_mask.ndim == 2):
+        causal = causal_visible(T, T, array_module(like))
+        visible = causal if visible is None else visible & causal
+    return visible
+
+
+def visible_source(config, encoder_hidden_states, encoder_attention_mask, B: int, T: int, like):
+    """Which of the encoder's S states a decoder's tokens may see, booleans (B, 1, T|1, S), or None: all."""
+    if encoder_hidden_states is None:
+        return None
+    check_array(encoder_hidden_states, "encoder_hidden_states")
+    shape = tuple(encoder_hidden_states.shape)
+    if len(shape) != 3 or shape[0] != B or shape[2] != config.hidden_size or shape[1] == 0:
+        raise ValueError(f"encoder_hidden_states has shape {shape}, expected ({B}, tokens, {config.hidden_size})")
+    if encoder_attention_mask is None:
+        return None
+    check_array(encoder_attention_mask, "encoder_attention_mask")
+    return padding_visible(encoder_attention_mask, B, T, shape[1], like, "encoder_attention_mask")
 
 
 def head_mask_by_layer(config, head_mask, like):

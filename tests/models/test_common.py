@@ -8,7 +8,7 @@ import pytest
 from edutransformers.checkpoints import load
 from edutransformers.functional import attention as attention_module
 from edutransformers.layers import AddNorm, Checkpoint, Dropout, Embedding, FeedForward, LayerNorm, Linear
-from edutransformers.models import bert
+from edutransformers.models import bert, text_inputs
 from edutransformers.models.base import TaskModel
 from edutransformers.module import Module, keep
 from tests.fakecupy import DeviceSync
@@ -47,7 +47,7 @@ def astype_unties(patch):
 
 
 def padding_is_seen(patch):
-    wrap(patch, bert, "padding_visible", lambda f: lambda mask, *args: np.ones_like(f(mask, *args)))
+    wrap(patch, text_inputs, "padding_visible", lambda f: lambda mask, *args: np.ones_like(f(mask, *args)))
 
 
 def the_pooler_averages_the_batch(patch):
