@@ -48,7 +48,9 @@ class PreTrainedModel(Module):
         """Draw all weights anew: normal with the config's `initializer_range`; biases 0, norms 1."""
         generator = np.random.default_rng() if generator is None else generator
         std = getattr(self.config, "initializer_range", 0.02)
-        for module in self.modules():
+        output = self.get_output_embeddings()
+        # The output layer first: if it is tied, the embeddings draw over its weights, and their padding row stays 0.
+        for module in sorted(self.modules(), key=lambda module: module is not output):
             module.initialize(generator, std)
 
     # -- parts --------------------------------------------------------------------------------------------------------
