@@ -251,8 +251,8 @@ def test_horner(rng):
     x = rng.standard_normal(5)
     np.testing.assert_allclose(horner((1.0, -2.0, 0.5), x), 1 - 2 * x + 0.5 * x * x, rtol=1e-14)
     out = np.empty(5)
-    assert horner((3.0,), x, out=out) is out
-    np.testing.assert_array_equal(out, 3)
+    assert horner((3.0, 0.5), x, out=out) is out
+    np.testing.assert_allclose(out, 3 + 0.5 * x, rtol=1e-15)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -87,7 +87,8 @@ class SpanLoss(Module):
         cross_entropy = CrossEntropyLoss(ignore_index=tokens)
         start, start_cache = cross_entropy.forward(start_logits, self._clip(start_positions, tokens))
         end, end_cache = cross_entropy.forward(end_logits, self._clip(end_positions, tokens))
-        return 0.5 * (start + end), keep(start_cache, end_cache)
+        half = start_logits.dtype.type(0.5)  # NumPy 1.26 makes a float64 of a float32 number times a Python one
+        return half * (start + end), keep(start_cache, end_cache)
 
     def backward(self, dloss, cache):
         start_cache, end_cache = cache
