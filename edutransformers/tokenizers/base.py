@@ -16,7 +16,7 @@ from edutransformers.tokenizers.batch_encoding import BatchEncoding
 from edutransformers.tokenizers.decoders import clean_up_tokenization
 from edutransformers.tokenizers.encoding import Encoding
 from edutransformers.tokenizers.engine import Engine
-from edutransformers.tokenizers.inputs import Sample, read_samples
+from edutransformers.tokenizers.inputs import Sample, read_ids, read_samples
 from edutransformers.tokenizers.padding import Padding, pad_rows
 from edutransformers.tokenizers.special_tokens import SpecialTokensMixin
 from edutransformers.tokenizers.strategies import (
@@ -128,7 +128,7 @@ class PreTrainedTokenizer(SpecialTokensMixin):
         if isinstance(ids, (int, np.integer)) or (hasattr(ids, "ndim") and ids.ndim == 0):
             return self._token(int(ids))
         special = set(self.all_special_ids) if skip_special_tokens else ()
-        return [self._token(i) for i in _as_id_list(ids) if i not in special]
+        return [self._token(i) for i in read_ids(ids) if i not in special]
 
     def _token(self, i: int) -> str:
         token = self._engine.id_to_token(i)
@@ -326,7 +326,7 @@ class PreTrainedTokenizer(SpecialTokensMixin):
         if isinstance(token_ids, dict | BatchEncoding):
             token_ids = token_ids["input_ids"]
         special = self._engine.added_tokens.special if skip_special_tokens else ()
-        tokens = [self._token(i) for i in _as_id_list(token_ids)]
+        tokens = [self._token(i) for i in read_ids(token_ids)]
         text = self._engine.decode([token for token in tokens if token not in special])
         clean = (
             self.clean_up_tokenization_spaces if clean_up_tokenization_spaces is None else clean_up_tokenization_spaces
@@ -385,19 +385,3 @@ def _side(side: str, name: str) -> str:
     if side not in ("right", "left"):
         raise ValueError(f"{name} must be 'right' or 'left', not {side!r}.")
     return side
-
-
-def _as_id_list(ids) -> list[int]:
-    """Ids of one row as Python ints; from a list, an array of any library, or a single id."""
-    if hasattr(ids, "tolist"):
-        ids = ids.tolist()
-    if isinstance(ids, (int, np.integer)):
-        return [int(ids)]
-    ids = list(ids)
-    for i in ids:
-        if not isinstance(i, (int, np.integer)) or isinstance(i, bool):
-            raise ValueError(
-                f"Ids must be whole numbers, but one is {type(i).__name__} ({str(i)[:40]}); for several rows use "
-                "batch_decode."
-            )
-    return [int(i) for i in ids]

@@ -1,7 +1,9 @@
-"""What may be passed to a tokenizer as text, and what is wrong with the rest."""
+"""What may be passed to a tokenizer as text or as ids, and what is wrong with the rest."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
+
+import numpy as np
 
 _EXPECTED = (
     "text must be a str (one text), a list of str (a batch, or with is_split_into_words=True the words of one text) "
@@ -94,3 +96,19 @@ def _check_words(value, name: str) -> None:
         raise ValueError(f"{_EXPECTED}; {name} is {type(value).__name__} ({str(value)[:40]}).")
     for number, word in enumerate(value):
         _check_text(word, f"word {number} of {name}")
+
+
+def read_ids(ids) -> list[int]:
+    """Ids of one row as Python ints; from a list, an array of any library, or a single id."""
+    if hasattr(ids, "tolist"):
+        ids = ids.tolist()
+    if isinstance(ids, (int, np.integer)):
+        return [int(ids)]
+    ids = list(ids)
+    for i in ids:
+        if not isinstance(i, (int, np.integer)) or isinstance(i, bool):
+            raise ValueError(
+                f"Ids must be whole numbers, but one is {type(i).__name__} ({str(i)[:40]}); for several rows use "
+                "batch_decode."
+            )
+    return [int(i) for i in ids]
