@@ -48,10 +48,10 @@ def assert_same_run(first, second):
 @pytest.mark.parametrize(
     ("arguments", "stop"),
     [
-        ({"save_strategy": "steps", "save_steps": 3}, 5),  # in the middle of an epoch
+        ({"save_strategy": "steps", "save_steps": 3}, 5),  # in an epoch's middle
         ({"save_strategy": "steps", "save_steps": 5}, 7),  # after an epoch's last batch, before its end
         ({"save_strategy": "epoch"}, 8),
-        ({"save_strategy": "epoch", "gradient_accumulation_steps": 3, "num_train_epochs": 6}, 4),  # a step over 2 epochs
+        ({"save_strategy": "epoch", "gradient_accumulation_steps": 3, "num_train_epochs": 6}, 4),  # over an epoch's end
         ({"save_strategy": "steps", "save_steps": 2, "gradient_accumulation_steps": 2}, 3),
         ({"save_strategy": "steps", "save_steps": 4, "group_by_length": True}, 6),
         ({"save_strategy": "epoch", "evaluation_strategy": "epoch", "load_best_model_at_end": True}, 12),
