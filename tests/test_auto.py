@@ -1,6 +1,7 @@
 """The Auto classes: which class comes out, and what they say when none does."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -134,6 +135,25 @@ def test_a_config_in_place_of_the_checkpoints(folder, tmp_path_factory):
     by_arrays = AutoModel.from_pretrained(None, config=own, state_dict=model(BertModel, seed=4).state_dict())
     expected = model(BertModel, seed=4)(np.array([[2, 5, 3]])).last_hidden_state
     np.testing.assert_array_equal(by_arrays(np.array([[2, 5, 3]])).last_hidden_state, expected)
+
+
+def test_all_files_are_of_the_commit_that_config_json_came_from(folder, tmp_path_factory, monkeypatch):
+    cache, commit = tmp_path_factory.mktemp("cache"), "0123456789" * 4
+    repository = cache / "models--somebody--bert"
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "main").write_text(commit)
+    shutil.copytree(folder, repository / "snapshots" / commit)
+    asked = {}
+    load = BertModel.from_pretrained
+
+    def spy(name, **kwargs):
+        asked.update(kwargs)
+        return load(name, **kwargs)
+
+    monkeypatch.setattr(BertModel, "from_pretrained", spy)
+    loaded = AutoModel.from_pretrained("somebody/bert", cache_dir=cache, local_files_only=True)
+    assert asked["_commit_hash"] == commit
+    assert loaded.config.hidden_size == 24
 
 
 def test_a_checkpoint_without_model_type_is_known_by_its_name(folder, tmp_path):

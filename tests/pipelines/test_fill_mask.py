@@ -115,6 +115,8 @@ def test_padding_is_not_part_of_a_sequence(unmask):
         row[0]["sequence"] for row in unmask(["a [MASK]", "a very very good [MASK]"], targets="film", batch_size=2)
     ]
     assert sequences == ["a film", "a very very good film"]
+    two_masks = unmask(["[MASK] [MASK]", "a very very good [MASK]"], targets="film", batch_size=2)[0]
+    assert two_masks[0][0]["sequence"] == "[CLS] film [MASK] [SEP]"
 
 
 def test_arguments_of_the_tokenizer(unmask):
