@@ -98,7 +98,7 @@ def test_a_tokenizer_with_arguments(tmp_path):
 
 def test_arguments_for_the_model_and_the_pipeline(tmp_path):
     folder = saved(tmp_path, BertForSequenceClassification)
-    labels = {"0": "BAD", "1": "GOOD"}
+    labels = {0: "BAD", 1: "GOOD"}
     pipe = pipeline("text-classification", model=folder, model_kwargs={"id2label": labels}, top_k=None, device=-1)
     assert {result["label"] for result in pipe("good")[0]} == {"BAD", "GOOD"}
     assert pipe.device == "cpu"
