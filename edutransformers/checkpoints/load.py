@@ -97,6 +97,9 @@ def load_model(
     with skip_initialization():
         model = model_class(config, *model_args, **kwargs)
     places = all_places(model)
+    for place, substitute in getattr(model_class, "checkpoint_substitutes", {}).items():
+        if place in places and place not in tensors and substitute in tensors:
+            tensors[place] = tensors[substitute]  # a file that holds the array once, for a model that has it twice
     names = match_names(
         tensors, places, getattr(model_class, "base_model_prefix", ""), getattr(model_class, "checkpoint_renames", None)
     )

@@ -351,7 +351,8 @@ class BertPredictionHead(Module):
         self.activation = Activation(config.hidden_act)
         self.norm = LayerNorm(config.hidden_size, config.layer_norm_eps)
         self.decoder = Linear(config.hidden_size, config.vocab_size)
-        self.decoder.bias = self.bias  # one bias under two names in checkpoints
+        if config.tie_word_embeddings:
+            self.decoder.bias = self.bias  # one bias under two names. Untied, the first of them is of no use, as in 5.x
 
     def forward(self, x):
         x, dense_cache = self.dense.forward(x)
@@ -378,6 +379,7 @@ class BertPreTrainedModel(PreTrainedModel):
     config_class = BertConfig
     base_model_prefix = "bert"
     _keys_to_ignore_on_load_unexpected = [r"embeddings\.position_ids$"]
+    checkpoint_substitutes = {"cls.predictions.decoder.bias": "cls.predictions.bias"}  # 4.x ties the two always
 
 
 class ModelCache(NamedTuple):

@@ -52,15 +52,16 @@ class PretrainedConfig:
             setattr(self, name, value)
 
     def _set_labels(self, num_labels: int | None, id2label: dict | None, label2id: dict | None) -> None:
-        """The original's rule: names decide how many labels there are; without names they are LABEL_0, LABEL_1, …"""
+        """The original's (5.x) rule: names that there are not `num_labels` of, or none, become LABEL_0, LABEL_1, …"""
         for name, labels in (("id2label", id2label), ("label2id", label2id)):
             if labels is not None and not isinstance(labels, dict):
                 raise ValueError(f"{name} is {labels!r}: expected a dictionary")
+        if id2label is not None and num_labels not in (None, len(id2label)):
+            logger.warning("num_labels is %s, but id2label names %s labels: ignored", num_labels, len(id2label))
+            id2label = None
         if id2label is None:
             self.num_labels = 2 if num_labels is None else num_labels
             return
-        if num_labels is not None and num_labels != len(id2label):
-            logger.warning("num_labels is %s, but id2label names %s labels; these count", num_labels, len(id2label))
         self.id2label = {int(key): value for key, value in id2label.items()}  # JSON makes the keys strings
         self.label2id = {label: i for i, label in self.id2label.items()} if label2id is None else dict(label2id)
 

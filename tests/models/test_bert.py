@@ -172,12 +172,16 @@ def test_a_decoder_does_not_see_the_future():
     assert (before[:, 3:] != after[:, 3:]).any()
 
 
-def test_an_untied_checkpoint_of_either_version_loads():
-    """5.x unties the decoder's bias together with its weight, and then uses the decoder's own."""
+def test_untied_models_use_the_decoders_own_bias():
+    """As in 5.x, which unties the bias together with the weight, and then has one that is of no use."""
     case = CASES["untied"]
-    model = model_of(case)
-    state = {name: p.data for name, p in model.named_parameters(remove_duplicate=False)}
-    state["cls.predictions.bias"] = np.zeros(31)  # of no use in 5.x
-    other = model_of(case)
-    other.load_state_dict(state)
-    np.testing.assert_array_equal(other(**batch_of(case)).logits, model(**batch_of(case)).logits)
+    model, batch = model_of(case), batch_of(case)
+    before = model(**batch).logits
+    biases = [dict(model.named_parameters())[f"cls.predictions.{name}"] for name in ("bias", "decoder.bias")]
+    biases[0].data = biases[0].data + 1
+    np.testing.assert_array_equal(model(**batch).logits, before)
+    biases[1].data = biases[1].data + 1
+    np.testing.assert_allclose(model(**batch).logits, before + 1)
+    tied = BertForMaskedLM(BertConfig(**TINY))
+    assert tied.head.decoder.bias is tied.head.bias
+    assert tied.head.decoder.weight is tied.bert.embeddings.word_embeddings.weight

@@ -120,12 +120,13 @@ def test_labels_without_names():
     assert BertConfig().id2label == {0: "LABEL_0", 1: "LABEL_1"}
 
 
-def test_names_count_more_than_a_number(caplog):
+def test_a_number_counts_more_than_names(caplog):
     with caplog.at_level(logging.WARNING, logger="edutransformers.models"):
-        config = BertConfig(num_labels=5, id2label={"0": "no", "1": "yes"})
-    assert config.num_labels == 2
-    assert config.id2label == {0: "no", 1: "yes"}
-    assert "num_labels is 5, but id2label names 2 labels" in caplog.text
+        config = BertConfig(num_labels=3, id2label={"0": "no", "1": "yes"}, label2id={"no": 0, "yes": 1})
+    assert config.id2label == {0: "LABEL_0", 1: "LABEL_1", 2: "LABEL_2"}
+    assert config.label2id == {"LABEL_0": 0, "LABEL_1": 1, "LABEL_2": 2}
+    assert "num_labels is 3, but id2label names 2 labels: ignored" in caplog.text
+    assert BertConfig(num_labels=2, id2label={"0": "no", "1": "yes"}).id2label == {0: "no", 1: "yes"}
 
 
 def test_label2id_follows_where_it_is_missing():
