@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from ..backend import NORMAL_CDF_LIMIT, NORMAL_CDF_POLYNOMIAL, array_module, erf, horner
+from ..backend import NORMAL_CDF_POLYNOMIAL, array_module, erf, horner
 from .blocks import elementwise
 
 
@@ -93,14 +93,13 @@ def gelu(x, derivative):
 def _normal_cdf(x):
     xp = array_module(x)
     if xp is np and x.dtype == np.float32:  # σ(x P(x²)): see NORMAL_CDF_POLYNOMIAL; several times as fast as erf
-        square = x * x
-        np.minimum(square, NORMAL_CDF_LIMIT, out=square)
-        argument = horner(NORMAL_CDF_POLYNOMIAL, square)
-        argument *= x
-        argument *= 0.5
-        y = np.tanh(argument, out=argument)  # σ(z) = ½ + ½ tanh(z/2)
-    else:
-        y = erf(x * math.sqrt(0.5))
+        y = horner(NORMAL_CDF_POLYNOMIAL, x * x)
+        y *= x
+        np.negative(y, out=y)
+        np.exp(y, out=y)
+        y += 1
+        return np.reciprocal(y, out=y)
+    y = erf(x * math.sqrt(0.5))
     y *= 0.5
     y += 0.5
     return y

@@ -29,24 +29,25 @@ def elementwise(function):
 
     @wraps(function)
     def in_blocks(x, derivative=False, out=None):
-        xp = array_module(x)
-        if xp is not np or x.size <= BLOCK:
-            y, slope = function(x, derivative)
-            if out is not None:
-                out[...] = y
-                y = out
+        if array_module(x) is not np:
+            return answer(*function(x, derivative), derivative, out)
+        with np.errstate(over="ignore"):  # an activation saturates: exp(100) = inf on the way to σ = 0 is right
+            if x.size <= BLOCK:
+                return answer(*function(x, derivative), derivative, out)
+            x = np.ascontiguousarray(x)
+            y = np.empty_like(x) if out is None else out
+            slope = np.empty_like(x) if derivative else None
+            flat_x, flat_y = x.reshape(-1), y.reshape(-1)
+            flat_slope = slope.reshape(-1) if derivative else None
+            for block in row_blocks(x.size, 1):
+                block_y, block_slope = function(flat_x[block], derivative)
+                flat_y[block] = block_y
+                if derivative:
+                    flat_slope[block] = block_slope
             return (y, slope) if derivative else y
-        x = np.ascontiguousarray(x)
-        y = out if out is not None and out.flags.c_contiguous else np.empty_like(x)
-        slope = np.empty_like(x) if derivative else None
-        flat_x, flat_y = x.reshape(-1), y.reshape(-1)
-        flat_slope = slope.reshape(-1) if derivative else None
-        for block in row_blocks(x.size, 1):
-            block_y, block_slope = function(flat_x[block], derivative)
-            flat_y[block] = block_y
-            if derivative:
-                flat_slope[block] = block_slope
-        if out is not None and y is not out:  # its memory has gaps: a flat view of it would be a copy
+
+    def answer(y, slope, derivative, out):
+        if out is not None:
             out[...] = y
             y = out
         return (y, slope) if derivative else y

@@ -17,7 +17,8 @@ def layer_norm(x, weight, bias, eps):
     inverse_std = xp.empty(len(rows), dtype=x.dtype)
     for block in row_blocks(*rows.shape, xp):
         n = normalized[block]
-        xp.subtract(rows[block], rows[block].mean(axis=1, keepdims=True), out=n)
+        mean = xp.einsum("ij->i", rows[block]) / width  # einsum sums rows faster than .mean(axis=1)
+        xp.subtract(rows[block], mean[:, None], out=n)
         variance = xp.einsum("ij,ij->i", n, n) / width
         inverse = 1 / xp.sqrt(variance + eps)
         inverse_std[block] = inverse
@@ -47,12 +48,12 @@ def layer_norm_backward(dy, normalized, inverse_std, weight):
     for block in row_blocks(*rows_dy.shape, xp):
         block_dy, n, dn = rows_dy[block], rows_n[block], dx[block]
         dweight += xp.einsum("ij,ij->j", block_dy, n)
-        dbias += block_dy.sum(axis=0)
+        dbias += xp.einsum("ij->j", block_dy)
         xp.multiply(block_dy, weight, out=dn)
-        mean_dn = dn.mean(axis=1, keepdims=True)
-        mean_dn_n = xp.einsum("ij,ij->i", dn, n)[:, None] / width
-        dn -= mean_dn
-        dn -= n * mean_dn_n
+        mean_dn = xp.einsum("ij->i", dn) / width
+        mean_dn_n = xp.einsum("ij,ij->i", dn, n) / width
+        dn -= mean_dn[:, None]
+        dn -= n * mean_dn_n[:, None]
         dn *= inverse_std[block][:, None]
     return dx.reshape(dy.shape), dweight, dbias
 
@@ -61,11 +62,13 @@ def layer_norm_inference(x, weight, bias, eps):
     """The same y as `layer_norm`, keeping nothing: n and y share one array."""
     xp = array_module(x)
     rows = flatten_rows(x)
+    width = rows.shape[1]
     y = xp.empty_like(rows)
     for block in row_blocks(*rows.shape, xp):
         n = y[block]
-        xp.subtract(rows[block], rows[block].mean(axis=1, keepdims=True), out=n)
-        variance = xp.einsum("ij,ij->i", n, n) / rows.shape[1]
+        mean = xp.einsum("ij->i", rows[block]) / width  # einsum sums rows faster than .mean(axis=1)
+        xp.subtract(rows[block], mean[:, None], out=n)
+        variance = xp.einsum("ij,ij->i", n, n) / width
         n *= (1 / xp.sqrt(variance + eps))[:, None]
         n *= weight
         n += bias
