@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
 from ..backend import array_module
-from ..layers import DropoutLinear, Linear
-from ..module import Module, initializing, keep, skip_initialization
+from ..layers import Linear
+from ..module import Module, initializing, skip_initialization
 from .configuration import PretrainedConfig
 
 
@@ -110,66 +108,6 @@ class PreTrainedModel(Module):
         from ..checkpoints.load import save_model
 
         save_model(self, folder, **kwargs)
-
-
-class TaskCache(NamedTuple):
-    base: tuple
-    head: tuple
-    loss: tuple | None
-
-
-class TaskModel(PreTrainedModel):
-    """A model with one head on one of its states, and one loss on the head's logits: what most tasks are.
-
-        states = base model(inputs),   logits = head(states[feature]),   loss = loss(logits, labels) if labels are given
-
-    A subclass builds the base model, `head` and `loss`, and names the state that the head reads.
-    """
-
-    feature: str = "last_hidden_state"
-    output_class: type
-
-    def forward(self, *inputs, labels=None, generator=None, **options):
-        generator = self.generator if generator is None else generator
-        states, base_cache = self.base_model.forward(*inputs, generator=generator, **options)
-        logits, head_cache = self.head.forward(states[self.feature], **self.head_options(generator))
-        loss, loss_cache = None, None
-        if labels is not None:
-            loss, loss_cache = self.loss.forward(logits, labels)
-        fields = self.output_class.__dataclass_fields__
-        names = ("hidden_states", "attentions", "cross_attentions")
-        more = {name: states[name] for name in names if name in states and name in fields}
-        return self.output_class(loss=loss, logits=logits, **more), keep(TaskCache, base_cache, head_cache, loss_cache)
-
-    def backward(self, d_output, cache):
-        check_output_names(d_output, ("loss", "logits", "hidden_states", "attentions", "cross_attentions"), self)
-        dlogits = self.gradient_of_logits(d_output, cache.loss)
-        d_states = {name: d for name, d in d_output.items() if name not in ("loss", "logits")}
-        if dlogits is not None:
-            d_states[self.feature] = self.head.backward(dlogits, cache.head)
-        return self.base_model.backward(d_states, cache.base)
-
-    def gradient_of_logits(self, d_output, loss_cache):
-        """What the loss and a gradient given for the logits themselves add up to."""
-        dlogits = d_output.get("logits")
-        if d_output.get("loss") is not None:
-            if loss_cache is None:
-                raise ValueError(_NO_LABELS)
-            dlogits = add_gradients(dlogits, self.loss.backward(d_output["loss"], loss_cache))
-        return dlogits
-
-    def head_options(self, generator) -> dict:
-        return {"generator": generator} if isinstance(self.head, DropoutLinear) else {}
-
-
-_NO_LABELS = "backward was given a gradient for the loss, but forward was given no labels, so there is no loss"
-
-
-def loss_cache_of(model, cache, field: str = "loss"):
-    loss_cache = getattr(cache, field)
-    if loss_cache is None:
-        raise ValueError(_NO_LABELS)
-    return loss_cache
 
 
 def add_gradients(*gradients):

@@ -30,15 +30,7 @@ from ..layers import (
 )
 from ..losses import ClassificationLoss, CrossEntropyLoss, NextTokenLoss, SpanLoss
 from ..module import Module, ModuleList, Parameter, keep
-from .base import (
-    PretrainedConfig,
-    PreTrainedModel,
-    TaskCache,
-    TaskModel,
-    add_gradients,
-    check_output_names,
-    loss_cache_of,
-)
+from .base import PretrainedConfig, PreTrainedModel, add_gradients, check_output_names
 from .outputs import (
     BaseModelOutputWithPooling,
     BertForPreTrainingOutput,
@@ -46,18 +38,11 @@ from .outputs import (
     MaskedLMOutput,
     MultipleChoiceModelOutput,
     NextSentencePredictorOutput,
-    QuestionAnsweringModelOutput,
     SequenceClassifierOutput,
     TokenClassifierOutput,
 )
-from .text_inputs import (
-    check_choices,
-    check_text_inputs,
-    default_ids,
-    head_mask_by_layer,
-    visible_source,
-    visible_tokens,
-)
+from .tasks import MultipleChoiceTask, SpanTask, TaskModel, loss_cache_of
+from .text_inputs import check_text_inputs, default_ids, head_mask_by_layer, visible_source, visible_tokens
 
 
 class BertConfig(PretrainedConfig):
@@ -566,17 +551,8 @@ def classifier_dropout(config) -> float:
     return config.hidden_dropout_prob if config.classifier_dropout is None else config.classifier_dropout
 
 
-class MultipleChoiceCache(NamedTuple):
-    task: TaskCache
-    loss: tuple | None
-    choices: int
-
-
-class BertForMultipleChoice(TaskModel, BertPreTrainedModel):
-    """Which of C continuations fits? Ids and masks (B, C, T), labels (B,) -> logits (B, C)
-
-    Every choice is a text of its own: (B, C, T) becomes (B·C, T), each gets one score, and the scores become (B, C).
-    """
+class BertForMultipleChoice(MultipleChoiceTask, BertPreTrainedModel):
+    """Which of C continuations fits? Ids and masks (B, C, T), labels (B,) -> logits (B, C)"""
 
     checkpoint_names = {"head.linear": "classifier"}
     output_class = MultipleChoiceModelOutput
@@ -587,28 +563,8 @@ class BertForMultipleChoice(TaskModel, BertPreTrainedModel):
         self.head = DropoutLinear(config.hidden_size, 1, classifier_dropout(config))
         self.loss = CrossEntropyLoss()
 
-    def forward(self, input_ids=None, attention_mask=None, token_type_ids=None, labels=None, **options):
-        ids = {"input_ids": input_ids, "attention_mask": attention_mask, "token_type_ids": token_type_ids}
-        ids |= {name: options.pop(name, None) for name in ("position_ids", "inputs_embeds")}
-        B, C = check_choices(input_ids, ids["inputs_embeds"])
-        texts = {name: None if x is None else x.reshape(B * C, *x.shape[2:]) for name, x in ids.items()}
-        output, cache = super().forward(**texts, **options)
-        output.logits = output.logits.reshape(B, C)
-        loss_cache = None
-        if labels is not None:
-            output.loss, loss_cache = self.loss.forward(output.logits, labels)
-        return output, keep(MultipleChoiceCache, cache, loss_cache, C)
 
-    def backward(self, d_output, cache):
-        check_output_names(d_output, ("loss", "logits", "hidden_states", "attentions"), self)
-        dlogits = self.gradient_of_logits(d_output, cache.loss)
-        d_states = {name: d_output[name] for name in ("hidden_states", "attentions") if name in d_output}
-        dlogits_of_texts = None if dlogits is None else dlogits.reshape(-1, 1)
-        dx = super().backward({"logits": dlogits_of_texts, **d_states}, cache.task)["inputs_embeds"]
-        return {"inputs_embeds": dx.reshape(-1, cache.choices, *dx.shape[1:])}
-
-
-class BertForQuestionAnswering(BertPreTrainedModel):
+class BertForQuestionAnswering(SpanTask, BertPreTrainedModel):
     """Where in the text is the answer? A score for each token to be its first, and to be its last."""
 
     checkpoint_names = {"head": "qa_outputs"}
@@ -617,31 +573,6 @@ class BertForQuestionAnswering(BertPreTrainedModel):
         self.bert = BertModel(config, add_pooling_layer=False)
         self.head = Linear(config.hidden_size, 2)
         self.loss = SpanLoss()
-
-    def forward(self, *inputs, start_positions=None, end_positions=None, generator=None, **options):
-        generator = self.generator if generator is None else generator
-        states, bert_cache = self.bert.forward(*inputs, generator=generator, **options)
-        logits, head_cache = self.head.forward(states.last_hidden_state)
-        start_logits, end_logits = logits[..., 0], logits[..., 1]
-        loss, loss_cache = None, None
-        if start_positions is not None and end_positions is not None:
-            loss, loss_cache = self.loss.forward(start_logits, end_logits, start_positions, end_positions)
-        output = QuestionAnsweringModelOutput(loss, start_logits, end_logits, states.hidden_states, states.attentions)
-        return output, keep(TaskCache, bert_cache, head_cache, loss_cache)
-
-    def backward(self, d_output, cache):
-        check_output_names(d_output, ("loss", "start_logits", "end_logits", "hidden_states", "attentions"), self)
-        dstart, dend = d_output.get("start_logits"), d_output.get("end_logits")
-        if d_output.get("loss") is not None:
-            dstart_of_loss, dend_of_loss = self.loss.backward(d_output["loss"], loss_cache_of(self, cache))
-            dstart, dend = add_gradients(dstart, dstart_of_loss), add_gradients(dend, dend_of_loss)
-        d_states = {name: d_output[name] for name in ("hidden_states", "attentions") if name in d_output}
-        if dstart is not None or dend is not None:
-            xp = array_module(dend if dstart is None else dstart)
-            dstart = xp.zeros_like(dend) if dstart is None else dstart
-            dend = xp.zeros_like(dstart) if dend is None else dend
-            d_states["last_hidden_state"] = self.head.backward(xp.stack([dstart, dend], axis=-1), cache.head)
-        return self.bert.backward(d_states, cache.base)
 
 
 class PreTrainingCache(NamedTuple):

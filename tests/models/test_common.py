@@ -9,7 +9,7 @@ from edutransformers.checkpoints import load
 from edutransformers.functional import attention as attention_module
 from edutransformers.layers import AddNorm, Checkpoint, Dropout, Embedding, FeedForward, LayerNorm, Linear
 from edutransformers.models import bert, text_inputs
-from edutransformers.models.base import TaskModel
+from edutransformers.models.tasks import TaskModel
 from edutransformers.module import Module, keep
 from tests.fakecupy import DeviceSync
 
