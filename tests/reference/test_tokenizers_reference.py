@@ -147,8 +147,13 @@ def test_normalizer_on_every_code_point(name):
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_encoding_of_every_assigned_code_point(pairs, name):
-    """As a word of its own and in the middle of a word."""
+    """As a word of its own and in the middle of a word. One setting has them all, the others every 16th of the 120,000
+    ideographs and Hangul syllables, of which one is like the other."""
     assigned = [c for c in map(chr, range(sys.maxunicode + 1)) if unicodedata.category(c) not in ("Cn", "Cs", "Co")]
+    if name != "uncased":
+        assigned = [
+            c for c in assigned if ord(c) % 16 == 0 or not (c.isalpha() and (c > "\U00020000" or "㐀" <= c <= "힣"))
+        ]
     texts = [" ".join(f"{c} x{c}y" for c in assigned[start : start + 256]) for start in range(0, len(assigned), 256)]
     assert_equal(*pairs[name], texts)
 
@@ -266,7 +271,7 @@ def test_word_characters_around_single_word_tokens():
     ours, theirs = ours_of(), theirs_of()
     ours.add_tokens([AddedToken("qq", single_word=True, normalized=False)])
     theirs.add_tokens([tokenizers.AddedToken("qq", single_word=True, normalized=False)])
-    assigned = [c for c in map(chr, range(0x20000)) if unicodedata.category(c) not in ("Cn", "Cs", "Co")]
+    assigned = [c for c in map(chr, range(0x11000)) if unicodedata.category(c) not in ("Cn", "Cs", "Co")]
     texts = [" ".join(f"qq{c}" for c in assigned[start : start + 64]) for start in range(0, len(assigned), 64)]
     rows = theirs.encode_batch(texts, add_special_tokens=False)
     qq = ours.convert_tokens_to_ids("qq")
@@ -316,9 +321,9 @@ def test_padding_and_truncation_table(both, inputs, sides):
     table = itertools.product(
         [False, True, "longest", "max_length", "do_not_pad"],
         [None, False, True, "longest_first", "only_first", "only_second", "do_not_truncate"],
-        [None, 3, 4, 7, 8, 16],
+        [None, 4, 7, 8, 16],
         [None, 8],
-        [0, 1, 2],
+        [0, 2],
         [False, True],
     )
     for padding, truncation, max_length, multiple, stride, overflow in table:
