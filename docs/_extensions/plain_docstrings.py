@@ -4,6 +4,8 @@
     an indented or aligned block      shown as it is, line by line (equations, tables of arguments)
     >>> a session                     shown as it is, coloured
     *   a list                        a list
+
+What reStructuredText would read into it otherwise is escaped.
 """
 
 import re

@@ -1,0 +1,206 @@
+"""The documentation is true: paths and links exist, every page is reachable, every example runs.
+
+The site itself is built by Sphinx (`docs` extra), which executes the pages and shows what they print. These tests need
+nothing but the package, so that a change that breaks an example is noticed in the default run.
+"""
+
+import ast
+import contextlib
+import importlib.util
+import io
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import edutransformers
+from edutransformers import get_backend, speed
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = ROOT / "docs"
+PACKAGE = ROOT / "edutransformers"
+PAGES = sorted(p for p in DOCS.rglob("*.md") if p.relative_to(DOCS).parts[0] not in ("_build", "jupyter_execute"))
+FENCE = re.compile(
+    r"^(?P<fence>`{3,}|:{3,})\{?(?P<kind>[\w-]*)\}?(?P<argument>[^\n]*)\n(?P<body>.*?)^(?P=fence)\s*$", re.S | re.M
+)
+
+
+def name_of(page):
+    return page.relative_to(DOCS).as_posix()
+
+
+def blocks(page, kind):
+    """(argument, body) of all fenced blocks of a kind: ```python, ```{code-cell}, ```{toctree}, …"""
+    for match in FENCE.finditer(page.read_text(encoding="utf-8")):
+        if match["kind"] == kind:
+            yield match["argument"].strip(), match["body"]
+
+
+def without_options(body):
+    """A directive's body without its `:option:` lines."""
+    return "".join(line for line in body.splitlines(keepends=True) if not re.match(r":[\w-]+:", line))
+
+
+def cells(page):
+    return [without_options(body) for _, body in blocks(page, "code-cell")]
+
+
+def prose(page):
+    """A page without its fenced code, where brackets and backticks mean other things."""
+    return re.sub(r"^```.*?^```\s*$", "", page.read_text(encoding="utf-8"), flags=re.S | re.M)
+
+
+def test_there_are_pages():
+    assert len(PAGES) > 40
+
+
+# -- the map ----------------------------------------------------------------------------------------------------------
+
+
+def paths_of_the_map():
+    text = (DOCS / "map.md").read_text(encoding="utf-8")
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    return [path for row in rows for path in re.findall(r"`([\w/.]+)`", row)]
+
+
+def test_every_path_of_the_map_exists():
+    paths = paths_of_the_map()
+    assert len(paths) > 60
+    missing = [path for path in paths if not any((base / path).exists() for base in (PACKAGE, ROOT))]
+    assert not missing
+
+
+@pytest.mark.parametrize("folder", ["functional", "layers", "losses", "models"])
+def test_every_file_stands_in_the_map(folder):
+    files = {f"{folder}/{file.name}" for file in (PACKAGE / folder).glob("*.py") if file.name != "__init__.py"}
+    assert files
+    assert not files - set(paths_of_the_map())
+
+
+@pytest.mark.parametrize("folder", ["functional", "layers", "losses"])
+def test_every_test_of_a_layer_stands_in_the_map(folder):
+    files = {f"tests/{folder}/{file.name}" for file in (ROOT / "tests" / folder).glob("test_*.py")}
+    assert files
+    assert not files - set(paths_of_the_map())
+
+
+# -- the site ---------------------------------------------------------------------------------------------------------
+
+
+def test_every_page_is_reachable_from_the_index():
+    reached, waiting = set(), [DOCS / "index.md"]
+    while waiting:
+        page = waiting.pop()
+        assert page.exists(), f"a toctree names {page.relative_to(ROOT)}, which does not exist"
+        if page in reached:
+            continue
+        reached.add(page)
+        for _, body in blocks(page, "toctree"):
+            for line in without_options(body).split("\n"):
+                if line.strip():
+                    target = re.search(r"<(.+)>\s*$", line)
+                    waiting.append(page.parent / ((target[1] if target else line.strip()) + ".md"))
+    assert {p.resolve() for p in reached} == {p.resolve() for p in PAGES}
+
+
+def anchors(page):
+    """The anchors that headings of a page get."""
+    found = set()
+    for heading in re.findall(r"^#{1,3} (.+)$", prose(page), flags=re.M):
+        plain = re.sub(r"[`*]|\$[^$]*\$|\[([^\]]*)\]\([^)]*\)", r"\1", heading).strip().lower()
+        found.add(re.sub(r"[^\w\- ]", "", plain).replace(" ", "-"))
+    return found
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
+        if re.match(r"[a-z]+:", target):
+            continue  # another site's
+        path, _, anchor = target.partition("#")
+        file = (page.parent / path).resolve() if path else page
+        assert file.exists(), f"{target}: there is no such file"
+        if anchor:
+            assert anchor in anchors(file), f"{target}: expected one of {sorted(anchors(file))}"
+
+
+def test_included_code_exists():
+    included = [(page, a, body) for page in PAGES for a, body in blocks(page, "literalinclude")]
+    assert len(included) > 10
+    for page, argument, body in included:
+        file = page.parent / argument
+        assert file.exists(), f"{name_of(page)} includes {argument}"
+        for dotted in re.findall(r":pyobject: (\S+)", body):
+            scope = ast.parse(file.read_text(encoding="utf-8"))
+            for part in dotted.split("."):
+                found = [node for node in scope.body if getattr(node, "name", None) == part]
+                assert found, f"{name_of(page)} includes {dotted} of {argument}, which has none"
+                scope = found[0]
+
+
+def test_everything_public_is_in_the_reference():
+    text = "\n".join(body for page in PAGES for _, body in blocks(page, "eval-rst"))
+    modules = set(re.findall(r"automodule:: edutransformers\.([\w.]+)", text))
+    objects = set(re.findall(r"auto(?:class|function):: edutransformers\.[\w.]*?(\w+)$", text, flags=re.M))
+    for name in edutransformers.__all__:
+        home = getattr(edutransformers, name).__module__.removeprefix("edutransformers.")
+        assert home in modules or name in objects, f"{name} (of {home}) is in no page of the reference"
+
+
+# -- the examples -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_code_is_python(page):
+    for _, body in [*blocks(page, "python"), *blocks(page, "code-cell")]:
+        compile(without_options(body), name_of(page), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_what_is_printed_was_printed(page):
+    """An output on a page comes from its execution; nobody types one in, which would then grow stale."""
+    text = page.read_text(encoding="utf-8")
+    assert ">>>" not in "".join(body for _, body in blocks(page, "python"))
+    assert text.startswith("---\nfile_format: mystnb\n") == bool(cells(page))
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if cells(page)], ids=name_of)
+def test_the_page_runs(page, tmp_path, monkeypatch):
+    """All cells of a page, one after the other, as the build does; and what they switch on they switch off."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "no-cache"))
+    scope, printed = {"__name__": "__main__"}, io.StringIO()
+    with np.printoptions(), contextlib.redirect_stdout(printed):
+        for number, cell in enumerate(cells(page), start=1):
+            exec(compile(cell, f"{name_of(page)}, cell {number}", "exec"), scope)
+    assert get_backend() == "numpy"
+    assert speed.use_batch_threads() == 1
+
+
+# -- docstrings as pages ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def to_rst():
+    spec = importlib.util.spec_from_file_location("plain_docstrings", DOCS / "_extensions" / "plain_docstrings.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return lambda text: "\n".join(module.to_rst(text.split("\n"))).rstrip()
+
+
+@pytest.mark.parametrize(
+    ("plain", "expected"),
+    [
+        ("one line", "one line"),
+        ("calls `f(x)` and `g`s", "calls ``f(x)`` and ``g``\\ s"),
+        ("(B|1, H) * 2, name_", "(B\\|1, H) \\* 2, name\\_"),
+        ("text:\n\n    y = x\n    z = y", "text:\n\n.. code-block:: text\n\n    y = x\n    z = y"),
+        ("a    first\nbc   second", ".. code-block:: text\n\n    a    first\n    bc   second"),
+        (">>> 1 + 1\n2", ".. code-block:: pycon\n\n    >>> 1 + 1\n    2"),
+        ("* one,\n  more\n* two", "* one,\n  more\n* two"),
+    ],
+)
+def test_a_plain_docstring_becomes_markup(to_rst, plain, expected):
+    assert to_rst(plain) == expected
