@@ -19,7 +19,7 @@ from edutransformers import (
     BertTokenizer,
     pipeline,
 )
-from edutransformers.checkpoints import CheckpointNotFoundError
+from edutransformers.checkpoints import CheckpointNotFoundError, packaged
 from edutransformers.pipelines import (
     PIPELINE_REGISTRY,
     FeatureExtractionPipeline,
@@ -121,8 +121,14 @@ def test_saved_and_loaded_again(tmp_path):
     assert pipeline(model=tmp_path / "b")("good") == pipe("good")
 
 
-def test_sentiment_analysis_has_a_default_and_is_named():
-    assert PIPELINE_REGISTRY.check_task("sentiment-analysis")[1].default == "edutransformers/bert-small-imdb"
+def test_sentiment_analysis_uses_the_shipped_checkpoint(tmp_path, monkeypatch):
+    labels = {0: "NEGATIVE", 1: "POSITIVE"}
+    expected = pipeline(model=saved(tmp_path / "bert-small-imdb", BertForSequenceClassification, id2label=labels))
+    monkeypatch.setattr(packaged, "SHIPPED_FOLDER", tmp_path)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    for task in ("sentiment-analysis", "text-classification"):
+        assert PIPELINE_REGISTRY.check_task(task)[1].default == "edutransformers/bert-small-imdb"
+        assert pipeline(task)("a good film") == expected("a good film")
 
 
 @pytest.mark.parametrize("task", ["fill-mask", "ner", "question-answering", "feature-extraction"])
