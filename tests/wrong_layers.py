@@ -4,7 +4,7 @@ Every entry of `WRONG` is (the layer, its inputs, its options, the promise of te
 """
 
 import math
-import time
+import threading
 
 import numpy as np
 
@@ -223,12 +223,21 @@ class CacheOnSelf(layers.Linear):
         return super().backward(dy, (self.x,))
 
 
+_both_here = threading.Barrier(2)
+
+
+def meet():
+    """Worker threads wait for each other, so that a race is lost every time; the main thread goes on."""
+    if threading.current_thread() is not threading.main_thread():
+        _both_here.wait(timeout=60)
+
+
 class ScratchOnSelf(layers.Linear):
     """Right in one thread: what lies on the object is used up before forward returns."""
 
     def forward(self, x):
         self.x = x
-        time.sleep(0.005)
+        meet()
         return linear(self.x, self.weight.data, self.bias.data), keep(x)
 
 
@@ -240,7 +249,7 @@ class UnlockedGradient(layers.Linear):
         dx, dweight, dbias = linear_backward(dy, x, self.weight.data)
         self.bias.accumulate(dbias)
         before = self.weight.grad
-        time.sleep(0.005)
+        meet()
         self.weight.grad = dweight if before is None else before + dweight
         return dx
 

@@ -35,7 +35,7 @@ def elementwise(function):
             if x.size <= BLOCK:
                 return answer(*function(x, derivative), derivative, out)
             x = np.ascontiguousarray(x)
-            y = np.empty_like(x) if out is None else out
+            y = out if out is not None and out.flags.c_contiguous else np.empty_like(x)
             slope = np.empty_like(x) if derivative else None
             flat_x, flat_y = x.reshape(-1), y.reshape(-1)
             flat_slope = slope.reshape(-1) if derivative else None
@@ -44,7 +44,8 @@ def elementwise(function):
                 flat_y[block] = block_y
                 if derivative:
                     flat_slope[block] = block_slope
-            return (y, slope) if derivative else y
+            # Where out's memory has gaps, a flat view of it would have been a copy: y was made beside it.
+            return answer(y, slope, derivative, None if y is out else out)
 
     def answer(y, slope, derivative, out):
         if out is not None:
