@@ -84,12 +84,22 @@ class MultipleChoiceTask(TaskModel):
     Every choice is a text of its own: (B, C, T) becomes (B·C, T), each gets one score, and the scores become (B, C).
     """
 
-    def forward(self, input_ids=None, attention_mask=None, token_type_ids=None, labels=None, **options):
-        ids = {"input_ids": input_ids, "attention_mask": attention_mask, "token_type_ids": token_type_ids}
-        ids |= {name: options.pop(name, None) for name in ("position_ids", "inputs_embeds")}
-        B, C = check_choices(input_ids, ids["inputs_embeds"])
-        texts = {name: None if x is None else x.reshape(B * C, *x.shape[2:]) for name, x in ids.items()}
-        output, cache = super().forward(**texts, **options)
+    def forward(
+        self,
+        input_ids=None,
+        attention_mask=None,
+        token_type_ids=None,
+        position_ids=None,
+        head_mask=None,
+        inputs_embeds=None,
+        labels=None,
+        **options,
+    ):
+        B, C = check_choices(input_ids, inputs_embeds)
+        ids = (input_ids, attention_mask, token_type_ids, position_ids)
+        texts = [None if x is None else x.reshape(B * C, *x.shape[2:]) for x in ids]
+        vectors = None if inputs_embeds is None else inputs_embeds.reshape(B * C, *inputs_embeds.shape[2:])
+        output, cache = super().forward(*texts, head_mask, inputs_embeds=vectors, **options)
         output.logits = output.logits.reshape(B, C)
         loss_cache = None
         if labels is not None:

@@ -143,6 +143,21 @@ def test_outputs_by_name_place_and_attribute():
     assert list(BertModel(config).eval()(np.array([[1, 2]]))) == ["last_hidden_state", "pooler_output", "hidden_states"]
 
 
+@pytest.mark.parametrize("name", ["classes", "multiple_choice", "question_answering", "pretraining"])
+def test_arguments_by_place(name):
+    """In the original's order: ids, mask, segments, positions, head mask."""
+    model, batch = model_of(CASES[name]), batch_of(CASES[name])
+    shape = batch["input_ids"].shape
+    places = (batch["input_ids"], batch["attention_mask"], batch["token_type_ids"],
+              np.broadcast_to(np.arange(shape[-1])[::-1], shape), np.array([1.0, 0.0, 0.5]))  # fmt: skip
+    names = ("input_ids", "attention_mask", "token_type_ids", "position_ids", "head_mask")
+    by_place, by_name = model(*places), model(**dict(zip(names, places)))
+    assert list(by_place) == list(by_name)
+    assert "loss" not in by_place
+    for output, x in by_name.items():
+        np.testing.assert_array_equal(by_place[output], x)
+
+
 def test_a_model_without_a_pooler():
     model = BertModel(BertConfig(**TINY), add_pooling_layer=False).eval()
     output, cache = model.forward(np.array([[1, 2]]))
