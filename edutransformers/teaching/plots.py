@@ -69,7 +69,7 @@ def attention_maps(weights, tokens, titles, suptitle=None):
 
     with matplotlib.rc_context(STYLE):
         size = max(2.8, 0.26 * len(tokens) + 1.2)
-        figure, axes = _figure(size * len(weights), size + 0.5, columns=len(weights))
+        figure, axes = _figure((size + 0.4) * len(weights), size, columns=len(weights))
         for place, (ax, matrix, title) in enumerate(zip(np.atleast_1d(axes), weights, titles)):
             image = ax.imshow(np.asarray(matrix), cmap="Greys", vmin=0, vmax=max(0.3, float(np.max(matrix))))
             ax.set_xticks(range(len(tokens)), tokens, rotation=90, fontsize=8)

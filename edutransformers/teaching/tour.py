@@ -60,7 +60,7 @@ class _GammaOutside(LayerNorm):
         return dx * gamma
 
 
-def tour(output: str = "tour", epochs: int = 6) -> int:
+def tour(output: str = "tour", epochs: int = 4) -> int:
     """Run all stations, print what happens, write `output`/index.html. Returns the process's exit status."""
     started = time.perf_counter()
     folder = Path(output)
@@ -174,6 +174,15 @@ def _training(folder: Path, epochs: int) -> dict[str, str]:
         Trainer,
         TrainingArguments,
     )
+    from ..training import ProgressCallback
+
+    class Progress(ProgressCallback):
+        """The progress bar, with one short line an epoch instead of every log."""
+
+        def on_log(self, args, state, control, logs=None, **kwargs):
+            if "eval_accuracy" in logs:
+                line = f"   epoch {logs['epoch']:.0f}: held-out sentences right {logs['eval_accuracy']:.1%}"
+                self.training_bar.write(line)
 
     train, test, names = docstring_sentences()
     tokenizer = BertTokenizer(vocab=["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"])
@@ -190,6 +199,7 @@ def _training(folder: Path, epochs: int) -> dict[str, str]:
         num_attention_heads=4,
         intermediate_size=128,
         max_position_embeddings=48,
+        hidden_dropout_prob=0.2,
         num_labels=len(names),
     )
     model = BertForSequenceClassification(config, generator=np.random.default_rng(0))
@@ -217,6 +227,8 @@ def _training(folder: Path, epochs: int) -> dict[str, str]:
             eval_dataset=encoded[1],
             compute_metrics=lambda p: {"accuracy": float((p.predictions.argmax(-1) == p.label_ids).mean())},
         )
+        trainer.remove_callback(ProgressCallback)
+        trainer.add_callback(Progress)
         trainer.train()
     logs = trainer.state.log_history
     losses = [(row["step"], row["loss"]) for row in logs if "loss" in row]
