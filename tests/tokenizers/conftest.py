@@ -1,6 +1,11 @@
 import pytest
+from hypothesis import settings
 
 from edutransformers.tokenizers import BertTokenizer
+
+# No time limit for a single example: on a busy machine any of them may take long.
+settings.register_profile("tokenizers", deadline=None)
+settings.load_profile("tokenizers")
 
 WORDS = "the dog ##s un ##aff ##able hello , ! . ' t don foo naive a b c ##b new york ##x"
 TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS.split(" ")]
