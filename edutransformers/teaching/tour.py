@@ -123,9 +123,9 @@ def _sentiment(folder: Path) -> dict[str, str]:
     out, cache = model.forward(**batch, output_attentions=True)
     words = tokenizer.convert_ids_to_tokens(batch["input_ids"][0])
     last = backend.to_numpy(out.attentions[-1])[0]  # (H, T, T)
-    heads = sorted(range(len(last)), key=lambda head: -last[head].max(axis=-1).mean())[:2]  # the most decided ones
-    titles = [f"last layer, head {head + 1}" for head in heads]
-    plots.save(plots.attention_maps([last[head] for head in heads], words, titles), folder / "attention.png")
+    head = int(last.max(axis=-1).mean(axis=-1).argmax())  # the most decided one: its rows have the highest peaks
+    figure = plots.attention_maps([last[head]], words, [f"last layer, head {head + 1} of {len(last)}"])
+    plots.save(figure, folder / "attention.png")
 
     # Which words decided? The gradient of (positive − negative) with respect to each word's vector, times the vector.
     d_inputs = model.backward({"logits": np.array([[-1.0, 1.0]], dtype=np.float32)}, cache)
