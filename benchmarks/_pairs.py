@@ -1,8 +1,8 @@
 """Comparing two sides fairly: separate processes, in alternation, medians and ratios of neighbours.
 
 Separate, because OpenBLAS's threads spin for a while after a product and would slow down whoever comes next in the same
-process. In alternation, because a machine's speed drifts: each round runs both sides back to back, and what counts is the
-median of the rounds' ratios. Differences under 10% prove nothing.
+process. In alternation, because a machine's speed drifts: each round runs both sides back to back, and what counts is
+the median of the rounds' ratios. Differences under 10% prove nothing.
 """
 
 from __future__ import annotations

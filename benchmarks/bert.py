@@ -2,8 +2,8 @@
 
     python benchmarks/bert.py [--rounds 5] [--workload forward|training] [--threads 2]
 
-Against transformers + torch (eager mode, the same number of threads), in alternating processes: times, peak memory of the
-process, and the share of the speed at which this machine multiplies matrices. Needs the `reference` extra.
+Against transformers + torch (eager mode, the same number of threads), in alternating processes: times, peak memory of
+the process, and the share of the speed at which this machine multiplies matrices. Needs the `reference` extra.
 """
 
 from __future__ import annotations
