@@ -21,13 +21,14 @@ import numpy as np
 from ..backend import as_array_like
 from ..checkpoints import read_checkpoint
 from ..checkpoints.safetensors_file import write_safetensors
+from ..checkpoints.write import write_files
 from ..module import Module
 from .state_file import read_tree, write_tree
 
 logger = logging.getLogger("edutransformers.training")
 
 PREFIX = "checkpoint"
-UNFINISHED = ".unfinished-"
+UNFINISHED, REPLACED = ".unfinished-", ".replaced-"
 OPTIMIZER, SCHEDULER = "optimizer.safetensors", "scheduler.json"
 RANDOM, STATE, ARGUMENTS = "rng_state.json", "trainer_state.json", "training_args.json"
 
@@ -60,9 +61,19 @@ def write_folder(folder: Path, write) -> None:
     except BaseException:
         shutil.rmtree(unfinished, ignore_errors=True)
         raise
-    if folder.exists():
-        shutil.rmtree(folder)
-    unfinished.rename(folder)
+    if not folder.exists():
+        unfinished.rename(folder)
+        return
+    replaced = folder.parent / f"{REPLACED}{folder.name}"
+    shutil.rmtree(replaced, ignore_errors=True)
+    try:
+        folder.rename(replaced)
+        unfinished.rename(folder)
+    except BaseException:
+        if replaced.exists() and not folder.exists():
+            replaced.rename(folder)
+        raise
+    shutil.rmtree(replaced)
 
 
 def save_weights(model: Module, folder) -> None:
@@ -70,10 +81,7 @@ def save_weights(model: Module, folder) -> None:
     if hasattr(model, "save_pretrained"):
         model.save_pretrained(folder)
         return
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / "model.safetensors", "wb") as file:
-        write_safetensors(file, model.state_dict())
+    write_files(folder, {"model.safetensors": lambda file: write_safetensors(file, model.state_dict())})
 
 
 def load_weights(model: Module, folder) -> None:
@@ -83,13 +91,23 @@ def load_weights(model: Module, folder) -> None:
     model.load_state_dict(arrays, strict=not not_saved)
 
 
-def write_optimizer(path, optimizer, model: Module, with_gradients: bool) -> None:
+def optimizer_tree(optimizer, model: Module, with_gradients: bool) -> dict:
     """Optimizer states; with gradients too when a step is only partly accumulated (at an epoch's end)."""
     tree = {"optimizer": optimizer.state_dict(), "gradients": None}
     if with_gradients:
         tree["gradients"] = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
-    with open(path, "wb") as file:
-        write_tree(file, tree)
+    return tree
+
+
+def write_trees(folder, trees: dict) -> None:
+    """{file name: value}: .json as text, .safetensors by `write_tree`. All of them are forced onto the disk."""
+
+    def writer(name, value):
+        if name.endswith(".json"):
+            return lambda file: file.write((json.dumps(value, indent=2) + "\n").encode())
+        return lambda file: write_tree(file, value)
+
+    write_files(folder, {name: writer(name, value) for name, value in trees.items()})
 
 
 def read_optimizer(path, optimizer, model: Module) -> None:
@@ -98,10 +116,6 @@ def read_optimizer(path, optimizer, model: Module) -> None:
     parameters = dict(model.named_parameters())
     for name, gradient in (tree["gradients"] or {}).items():
         parameters[name].grad = as_array_like(gradient, parameters[name].data)
-
-
-def write_json(path, value) -> None:
-    Path(path).write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
 
 
 def read_json(path):

@@ -12,8 +12,9 @@ WEIGHTS, DROPOUT, DATA = 0, 1, 2  # streams of one seed: what is drawn for one p
 def set_seed(seed: int) -> None:
     """Seed Python's and NumPy's global generators.
 
-    This package draws from explicit generators (`generator=numpy.random.default_rng(seed)`); the global ones are for
-    your own code, and for whatever is made without a generator.
+    Those are for your own code. This package never draws from them: it takes explicit generators, so a model whose
+    first weights should repeat is made with `generator=numpy.random.default_rng(seed)`. The Trainer makes its
+    generators from `TrainingArguments.seed`.
     """
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**32:
         raise ValueError(f"the seed is {seed!r}: expected a whole number from 0 to {2**32 - 1}")

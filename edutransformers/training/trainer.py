@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import inspect
 import logging
-import math
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -33,6 +32,7 @@ from .evaluation import speed_metrics
 from .loss_meter import LossMeter
 from .optimizers import AdamW, decay_groups
 from .outputs import TrainOutput
+from .plan import Plan, plan_of
 from .schedules import get_scheduler
 from .seeding import DROPOUT, WEIGHTS, set_seed
 from .trainer_checkpoints import TrainerCheckpoints
@@ -41,16 +41,6 @@ from .trainer_evaluation import TrainerEvaluation
 from .trainer_state import TrainerControl, TrainerState
 
 logger = logging.getLogger("edutransformers.training")
-
-
-class Plan(NamedTuple):
-    """How long training takes."""
-
-    batches: int  # in an epoch
-    accumulation: int  # batches in a step
-    max_steps: int
-    epochs: int
-    samples: int  # items seen in all
 
 
 class LossCache(NamedTuple):
@@ -112,6 +102,7 @@ class Trainer(TrainerData, TrainerEvaluation, TrainerCheckpoints):
         self.label_smoother = self._make_label_smoother()
         self.generator = np.random.default_rng([self.args.seed, DROPOUT])
         self.accumulation = 1  # batches in a step
+        self._operations_a_token = 6 * self._weights_that_multiply()
         self.is_in_train = False
         self._event("on_init_end")
 
@@ -246,13 +237,15 @@ class Trainer(TrainerData, TrainerEvaluation, TrainerCheckpoints):
         self.generator = np.random.default_rng([args.seed, DROPOUT])
         self._loader = self.get_train_dataloader()
         self._random_state = None  # what a resumed run still has to restore
-        plan = self._plan(self._loader)
+        plan = plan_of(args, len(self._loader), 0 if self.train_dataset is None else len(self.train_dataset))
         self.accumulation = plan.accumulation
         self.create_optimizer_and_scheduler(plan.max_steps)
         self.state, self.control = TrainerState(epoch=0.0), TrainerControl()
         self.loss_meter = LossMeter()
         self._epoch, self._batch, self._batches = 0, 0, 0  # epochs done; batches done in this one, and in all
-        self.model.zero_grad()
+        self._parameters = list(self.model.parameters())
+        self._forget_gradients()
+        self._operations_a_token = 6 * self._weights_that_multiply()
         if checkpoint is not None:
             self._load_checkpoint(checkpoint)
         self.state.max_steps, self.state.num_train_epochs = plan.max_steps, plan.epochs
@@ -305,11 +298,15 @@ class Trainer(TrainerData, TrainerEvaluation, TrainerCheckpoints):
     def _change_weights(self) -> None:
         """Clip, step, schedule, and forget the gradients."""
         if self.args.max_grad_norm > 0:
-            clip_grad_norm_(self.model, self.args.max_grad_norm)
+            clip_grad_norm_(self._parameters, self.args.max_grad_norm)
         self.optimizer.step()
         self.lr_scheduler.step()
-        self.model.zero_grad()
+        self._forget_gradients()
         self.state.global_step += 1
+
+    def _forget_gradients(self) -> None:
+        for parameter in self._parameters:
+            parameter.grad = None
 
     def _log_evaluate_save(self) -> None:
         """Do what the callbacks asked for."""
@@ -329,24 +326,6 @@ class Trainer(TrainerData, TrainerEvaluation, TrainerCheckpoints):
             logs["epoch"] = round(self.state.epoch, 2)
         self.state.log_history.append({**logs, "step": self.state.global_step})
         self._event("on_log", logs=logs)
-
-    def _plan(self, loader) -> Plan:
-        args, batches = self.args, len(loader)
-        if batches == 0:
-            raise ValueError(
-                f"an epoch has no batch: train_dataset has {len(self.train_dataset)} items, fewer than "
-                f"per_device_train_batch_size={args.train_batch_size}, and dataloader_drop_last is set"
-            )
-        accumulation = min(args.gradient_accumulation_steps, batches)
-        steps = batches // accumulation
-        items = args.train_batch_size * accumulation
-        if args.max_steps > 0:
-            epochs = -(-args.max_steps * accumulation // batches)  # rounded up
-            return Plan(batches, accumulation, args.max_steps, epochs, args.max_steps * items)
-        samples = int(len(self.train_dataset) * args.num_train_epochs)
-        return Plan(
-            batches, accumulation, math.ceil(args.num_train_epochs * steps), math.ceil(args.num_train_epochs), samples
-        )
 
     # -- helpers ------------------------------------------------------------------------------------------------------
 
@@ -380,7 +359,7 @@ class Trainer(TrainerData, TrainerEvaluation, TrainerCheckpoints):
         for the weights' (Kaplan et al. 2020, section 2.1).
         """
         tokens = getattr(inputs.get(getattr(self.model, "main_input_name", "input_ids")), "size", 0)
-        return 6 * tokens * self._weights_that_multiply()
+        return tokens * self._operations_a_token
 
     def _weights_that_multiply(self) -> int:
         tables = {id(m.weight): m.weight.size for m in self.model.modules() if isinstance(m, Embedding)}

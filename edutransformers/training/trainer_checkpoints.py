@@ -19,7 +19,11 @@ class TrainerCheckpoints:
         files.save_weights(self.model, folder)
         if self.tokenizer is not None:
             self.tokenizer.save_pretrained(folder)
-        files.write_json(folder / files.ARGUMENTS, self.args.to_dict())
+        files.write_trees(folder, {files.ARGUMENTS: self.args.to_dict()})
+
+    def save_state(self) -> None:
+        """The progress and all logs into `output_dir`/trainer_state.json."""
+        files.write_trees(self.args.output_dir, {files.STATE: self.state.to_dict()})
 
     def _save_checkpoint(self, metrics: dict | None) -> None:
         """checkpoint-<step> in `output_dir`, complete or not at all."""
@@ -32,11 +36,14 @@ class TrainerCheckpoints:
     def _write_checkpoint(self, folder: Path) -> None:
         self.save_model(folder)
         step_is_open = self._batches % self.accumulation != 0
-        files.write_optimizer(folder / files.OPTIMIZER, self.optimizer, self.model, step_is_open)
-        files.write_json(folder / files.SCHEDULER, self.lr_scheduler.state_dict())
-        files.write_json(folder / files.RANDOM, self._progress())
         self.state.stateful_callbacks = self.callback_handler.state_dict()
-        self.state.save_to_json(folder / files.STATE)
+        trees = {
+            files.OPTIMIZER: files.optimizer_tree(self.optimizer, self.model, step_is_open),
+            files.SCHEDULER: self.lr_scheduler.state_dict(),
+            files.RANDOM: self._progress(),
+            files.STATE: self.state.to_dict(),
+        }
+        files.write_trees(folder, trees)
 
     def _progress(self) -> dict:
         """Where the run stands in its data, in its losses and in its random numbers."""

@@ -26,11 +26,11 @@ class TrainerState:
     is_world_process_zero: bool = True
     stateful_callbacks: dict[str, dict] = field(default_factory=dict)  # class name -> what it remembers
 
-    def to_json(self) -> str:
-        return json.dumps(asdict(self), indent=2, sort_keys=True) + "\n"
+    def to_dict(self) -> dict:
+        return dict(sorted(asdict(self).items()))
 
     def save_to_json(self, path) -> None:
-        Path(path).write_text(self.to_json(), encoding="utf-8")
+        Path(path).write_text(json.dumps(self.to_dict(), indent=2) + "\n", encoding="utf-8")
 
     @classmethod
     def load_from_json(cls, path) -> TrainerState:

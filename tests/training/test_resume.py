@@ -12,8 +12,10 @@ from edutransformers.training import (
     EarlyStoppingCallback,
     Trainer,
     TrainerCallback,
+    TrainerState,
     get_last_checkpoint,
 )
+from edutransformers.training.checkpointing import write_folder
 from tests.training.toy import accuracy, assert_same_weights, toy_data, toy_model, toy_trainer, weights_of
 
 LEARN = {"learning_rate": 1e-2, "weight_decay": 0.1, "warmup_steps": 2, "logging_strategy": "steps", "logging_steps": 2}
@@ -293,6 +295,39 @@ def test_an_interrupted_save_leaves_no_half_checkpoint(tmp_path, monkeypatch):
     resumed = toy_trainer(tmp_path, arguments=arguments)
     resumed.train(resume_from_checkpoint=True)
     assert_same_run(whole, resumed)
+
+
+def test_replacing_a_checkpoint_is_all_or_nothing(tmp_path, monkeypatch):
+    """Interrupted between the two renames, the old checkpoint comes back."""
+    folder = tmp_path / "checkpoint-5"
+    write_folder(folder, lambda path: (path / "file").write_text("old"))
+    rename = Path.rename
+
+    def interrupted(self, target):
+        if self.name.startswith(".unfinished"):
+            raise KeyboardInterrupt
+        return rename(self, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            write_folder(folder, lambda path: (path / "file").write_text("new"))
+    assert (folder / "file").read_text() == "old"
+    write_folder(folder, lambda path: (path / "file").write_text("new"))
+    assert (folder / "file").read_text() == "new"
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-5"]
+
+
+def test_save_state(tmp_path):
+    trainer = toy_trainer(tmp_path, arguments={"num_train_epochs": 1})
+    trainer.train()
+    trainer.save_state()
+    state = TrainerState.load_from_json(tmp_path / "trainer_state.json")
+    assert state == trainer.state
+    (tmp_path / "later.json").write_text(json.dumps({"global_step": 3, "of_a_later_version": 1}))
+    assert TrainerState.load_from_json(tmp_path / "later.json").global_step == 3
+    trainer.state.save_to_json(tmp_path / "copy.json")
+    assert TrainerState.load_from_json(tmp_path / "copy.json") == state
 
 
 def test_a_killed_save_is_cleared_away(tmp_path):

@@ -1,0 +1,38 @@
+"""How long training takes: from epochs, batches and gradient accumulation to steps."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from .arguments import TrainingArguments
+
+
+class Plan(NamedTuple):
+    """A training run in numbers."""
+
+    batches: int  # in an epoch
+    accumulation: int  # batches in a step
+    max_steps: int
+    epochs: int
+    samples: int  # items seen in all
+
+
+def plan_of(args: TrainingArguments, batches: int, items: int) -> Plan:
+    """The run that `args` ask for, over epochs of `batches` batches and `items` items.
+
+    Batches left over at an epoch's end, too few for a step, count for the next epoch's first step, as in the original;
+    so E epochs make ⌈E · ⌊batches / accumulation⌋⌉ steps.
+    """
+    if batches == 0:
+        raise ValueError(
+            f"an epoch has no batch: train_dataset has {items} items, fewer than "
+            f"per_device_train_batch_size={args.train_batch_size}, and dataloader_drop_last is set"
+        )
+    accumulation = min(args.gradient_accumulation_steps, batches)
+    if args.max_steps > 0:
+        epochs = -(-args.max_steps * accumulation // batches)  # rounded up
+        samples = args.max_steps * accumulation * args.train_batch_size
+        return Plan(batches, accumulation, args.max_steps, epochs, samples)
+    max_steps = math.ceil(args.num_train_epochs * (batches // accumulation))
+    return Plan(batches, accumulation, max_steps, math.ceil(args.num_train_epochs), int(items * args.num_train_epochs))
