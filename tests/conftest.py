@@ -6,6 +6,7 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
+from edutransformers import cupy_usable
 from tests import fakecupy
 
 # tests/reference compares with the original: it needs the `reference` extra. Without it, it isn't collected at all, so
@@ -13,6 +14,10 @@ from tests import fakecupy
 collect_ignore_glob = []
 if find_spec("torch") is None or find_spec("transformers") is None:
     collect_ignore_glob.append("reference/*")
+
+# tests/test_gpu.py needs a GPU and CuPy.
+if find_spec("cupy") is None or not cupy_usable():
+    collect_ignore_glob.append("test_gpu.py")
 
 
 def _original_is_v4_34() -> bool:
