@@ -17,7 +17,7 @@ from edutransformers import (
     BertModel,
     pipeline,
 )
-from tests.pipelines.tiny import assert_same_results, saved
+from tests.pipelines.tiny import IDS, assert_same_results, model, saved, tokenizer
 
 from .common import MAJOR, transformers
 
@@ -39,7 +39,7 @@ MASKED = ["the [MASK] is good", "[MASK]", "a very [MASK] Story [MASK] of New [MA
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
     """A folder for each kind of model."""
-    tokenizer = {"model_max_length": 24}
+    options = {"model_max_length": 24}
     fields = {
         BertForSequenceClassification: {"num_labels": 3, "id2label": {0: "BAD", 1: "FAIR", 2: "GOOD"}},
         BertForTokenClassification: {"id2label": LABELS},
@@ -53,7 +53,7 @@ def folders(tmp_path_factory):
     )
     return {
         kind: saved(
-            tmp_path_factory.mktemp(kind.__name__), kind, seed=7, tokenizer_options=tokenizer, **fields.get(kind, {})
+            tmp_path_factory.mktemp(kind.__name__), kind, seed=7, tokenizer_options=options, **fields.get(kind, {})
         )
         for kind in kinds
     }
@@ -142,12 +142,20 @@ STRATEGIES = ["none", "simple", "first", "average", "max"]
 LONG = " ".join(TEXTS[1] for _ in range(4))
 
 
-def check_token_classification(folders, strategy):
+def check_token_classification(folders, strategy, tmp_path):
+    other = saved(
+        tmp_path, BertForTokenClassification, seed=2, tokenizer_options={"model_max_length": 24}, id2label=LABELS
+    )
+    for folder in (folders[BertForTokenClassification], other):  # the second says "B-…" for many a neighbour of a "B-…"
+        check_entities(folder, strategy)
+
+
+def check_entities(folder, strategy):
     for ignored in (None, [], ["O", "PER", "B-LOC"]):
         options = {"aggregation_strategy": strategy}
         if ignored is not None:
             options["ignore_labels"] = ignored
-        pipelines = both("token-classification", folders[BertForTokenClassification], **options)
+        pipelines = both("token-classification", folder, **options)
         found = [compare(pipelines, text) for text in TEXTS]
         assert sum(map(len, found)) > 5
         compare(pipelines, TEXTS)
@@ -210,6 +218,22 @@ def check_question_answering(folders):
     compare(pipelines, question=QUESTIONS[0], context=CONTEXTS[0], topk=2)
 
 
+def check_no_answer(folder):
+    """A model without layers whose head likes [CLS], so that "no answer" is among the best answers of every window."""
+    likes_cls = model(BertForQuestionAnswering, seed=7, num_hidden_layers=0)
+    words = likes_cls.bert.embeddings.word_embeddings.weight.data
+    words[IDS["[CLS]"]] = 5 * likes_cls.head.weight.data.sum(axis=0)
+    likes_cls.save_pretrained(folder)
+    tokenizer(model_max_length=24).save_pretrained(folder)
+    pipelines = both("question-answering", str(folder))
+    for question in QUESTIONS:
+        for options in ({}, {"max_seq_len": 20, "doc_stride": 6}):
+            asked = {"question": question, "context": LONG, "handle_impossible_answer": True, **options}
+            answers = compare(pipelines, top_k=8, **asked)
+            assert "" in [answer["answer"] for answer in answers]
+            compare(pipelines, **asked)
+
+
 @pytest.mark.filterwarnings("ignore")
 class Same:
     """What both versions of the original have."""
@@ -224,8 +248,8 @@ class Same:
         check_fill_mask(folders)
 
     @pytest.mark.parametrize("strategy", STRATEGIES)
-    def test_token_classification(self, folders, strategy):
-        check_token_classification(folders, strategy)
+    def test_token_classification(self, folders, strategy, tmp_path):
+        check_token_classification(folders, strategy, tmp_path)
 
     def test_feature_extraction(self, folders):
         check_feature_extraction(folders)
@@ -257,6 +281,9 @@ class TestLegacy(Same):
 
     def test_question_answering(self, folders):
         check_question_answering(folders)
+
+    def test_no_answer_in_windows(self, tmp_path):
+        check_no_answer(tmp_path)
 
     def test_return_all_scores(self, folders):
         pipelines = both("text-classification", folders[BertForSequenceClassification])
