@@ -4,8 +4,11 @@ Every page with output is a notebook in Markdown (MyST-NB), executed in each bui
 prints today, and an example that fails fails the build. No page needs a network, torch, or a package beyond `docs`.
 """
 
+import atexit
 import os
+import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 DOCS = Path(__file__).resolve().parent
@@ -18,6 +21,16 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(DOCS.parent), os.environ.get("PYTHONPATH")]))
 os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # a warning of the kernel's debugger, which nobody uses here
+os.environ["PYTHONWARNINGS"] = "ignore:IProgress not found"  # tqdm's, in a kernel without widgets
+
+# A value at the end of a cell is shown by its repr, not in IPython's own layout (which puts long lists in a column).
+profile = Path(tempfile.mkdtemp(prefix="ipython-")) / "profile_default"
+profile.mkdir()
+(profile / "ipython_kernel_config.py").write_text(
+    "c.PlainTextFormatter.pprint = False\nc.HistoryManager.enabled = False\n"
+)
+os.environ["IPYTHONDIR"] = str(profile.parent)
+atexit.register(shutil.rmtree, profile.parent, ignore_errors=True)
 
 import edutransformers  # noqa: E402
 

@@ -3,7 +3,9 @@
 Importing the package imports none of its parts; a name is looked up when it is first used.
 """
 
+import sys
 from importlib import import_module
+from types import ModuleType
 
 __version__ = "0.1.0"
 
@@ -67,3 +69,16 @@ def __getattr__(name):
 
 def __dir__():
     return sorted(set(globals()) | set(__all__))
+
+
+class _Package(ModuleType):
+    """Python binds a submodule to its package when it is imported. Here a public name of the same spelling wins:
+    `from edutransformers import gradient_check` is the function, also when edutransformers/gradient_check.py came first.
+    """
+
+    def __setattr__(self, name, value):
+        if not (isinstance(value, ModuleType) and name in _HOME):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

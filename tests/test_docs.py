@@ -38,7 +38,8 @@ def blocks(page, kind):
 
 
 def without_options(body):
-    """A directive's body without its `:option:` lines."""
+    """A directive's body without its options: `:option:` lines, or a block between `---`."""
+    body = re.sub(r"\A---\n.*?^---\n", "", body, flags=re.S | re.M)
     return "".join(line for line in body.splitlines(keepends=True) if not re.match(r":[\w-]+:", line))
 
 
@@ -165,16 +166,26 @@ def test_what_is_printed_was_printed(page):
     assert text.startswith("---\nfile_format: mystnb\n") == bool(cells(page))
 
 
+def run_cell(source, name, scope):
+    """Run a cell; returns the value of the expression at its end, which a page shows."""
+    tree = ast.parse(source)
+    last = tree.body.pop() if isinstance(tree.body[-1], ast.Expr) else None
+    exec(compile(tree, name, "exec"), scope)
+    return None if last is None else eval(compile(ast.Expression(last.value), name, "eval"), scope)
+
+
 @pytest.mark.parametrize("page", [page for page in PAGES if cells(page)], ids=name_of)
 def test_the_page_runs(page, tmp_path, monkeypatch):
     """All cells of a page, one after the other, as the build does; and what they switch on they switch off."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MPLBACKEND", "Agg")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "no-cache"))
-    scope, printed = {"__name__": "__main__"}, io.StringIO()
-    with np.printoptions(), contextlib.redirect_stdout(printed):
+    scope = {"__name__": "__main__"}
+    with np.printoptions(), contextlib.redirect_stdout(io.StringIO()):
         for number, cell in enumerate(cells(page), start=1):
-            exec(compile(cell, f"{name_of(page)}, cell {number}", "exec"), scope)
+            shown = run_cell(cell, f"{name_of(page)}, cell {number}", scope)
+            assert shown is not False, f"cell {number} claims something that is not so:\n{cell}"
     assert get_backend() == "numpy"
     assert speed.use_batch_threads() == 1
 
@@ -199,6 +210,7 @@ def to_rst():
         ("text:\n\n    y = x\n    z = y", "text:\n\n.. code-block:: text\n\n    y = x\n    z = y"),
         ("a    first\nbc   second", ".. code-block:: text\n\n    a    first\n    bc   second"),
         (">>> 1 + 1\n2", ".. code-block:: pycon\n\n    >>> 1 + 1\n    2"),
+        ("code:\n\n    a = 1\n\n    b = 2", "code:\n\n.. code-block:: text\n\n    a = 1\n\n    b = 2"),
         ("* one,\n  more\n* two", "* one,\n  more\n* two"),
     ],
 )

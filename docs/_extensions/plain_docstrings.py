@@ -15,9 +15,14 @@ INDENT = "    "
 
 def to_rst(lines):
     """The lines of a plain docstring -> lines of reStructuredText."""
-    result = []
+    result, after_block = [], False
     for paragraph in _paragraphs(lines):
-        result += [*_paragraph_to_rst(paragraph), ""]
+        is_block = all(line.startswith(" ") for line in paragraph)
+        if is_block and after_block:  # an empty line within a block
+            result += [*(INDENT + line[after_block:] for line in paragraph), ""]
+        else:
+            result += [*_paragraph_to_rst(paragraph), ""]
+            after_block = _indentation(paragraph) if is_block else False
     return result
 
 
@@ -40,14 +45,18 @@ def _paragraph_to_rst(paragraph):
     continued = any(line.startswith(" ") for line in paragraph)
     aligned = len(paragraph) > 1 and any(re.search(r"\S {2,}\S", line) for line in paragraph)
     if continued or aligned:
-        indented = min(len(line) - len(line.lstrip()) for line in paragraph)
+        indented = _indentation(paragraph)
         lead, block = [], paragraph
         if not aligned and not first.startswith(" "):  # a sentence, and what it introduces
             count = next(n for n, line in enumerate(paragraph) if line.startswith(" "))
             lead, block = [_escape(line) for line in paragraph[:count]] + [""], paragraph[count:]
-            indented = min(len(line) - len(line.lstrip()) for line in block)
+            indented = _indentation(block)
         return [*lead, ".. code-block:: text", "", *(INDENT + line[indented:] for line in block)]
     return [_escape(line) for line in paragraph]
+
+
+def _indentation(paragraph):
+    return min(len(line) - len(line.lstrip()) for line in paragraph)
 
 
 def _list_to_rst(paragraph):
@@ -75,6 +84,12 @@ def _process(app, what, name, obj, options, lines):
     lines[:] = to_rst(lines)
 
 
+def _skip(app, what, name, obj, skip, options):
+    """A NamedTuple's fields stand in its signature; "Alias for field number 0" says no more."""
+    return True if type(obj).__name__ == "_tuplegetter" else None
+
+
 def setup(app):
     app.connect("autodoc-process-docstring", _process)
+    app.connect("autodoc-skip-member", _skip)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
