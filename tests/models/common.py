@@ -13,8 +13,6 @@ proved elsewhere: by the fixtures, and by tests/reference.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -25,54 +23,18 @@ from edutransformers.speed import use_batch_threads
 from tests import fakecupy
 from tests.contract import arrays_of, to_device, to_host
 
-from .proof import flatten, is_float_input, random_gradients, run_model, total_norm, unflatten
-
-ROUNDING = 1e-11  # float64 sums in another order, relative to the size of the array (for gradients: of all gradients)
-
-
-@dataclass
-class Subject:
-    """A model under test: how to make it and its batch, and what is special about it.
-
-    make_model(dtype) gives a model in evaluation mode with seeded weights, make_batch(dtype) all arguments of forward.
-    """
-
-    make_model: Callable
-    make_batch: Callable
-    has_loss: bool = True
-    unused: tuple[str, ...] = ()  # parameters that no output depends on (a table that checkpoints hold for nothing)
-    flat: tuple[str, ...] = ()  # ends of names of parameters whose gradient is 0 by mathematics
-    loss_sees_padding: bool = False  # a loss over the tokens of a text, the padding among them (question answering)
-    fill = {"attention_mask": 0, "labels": -100, "token_type_ids": 0}  # what padding is made of
-
-    @property
-    def names(self):
-        """What the gradients come from: the loss, or random gradients for the outputs of a model without one."""
-        return ("loss",) if self.has_loss else None
-
-
-def run(subject: Subject, dtype="float64", seed: int | None = None, prepare=None, names="default", batch=None):
-    """A `Result` on a fresh model. seed: training mode, with dropout drawn from it. prepare: what to change before."""
-    model = subject.make_model(dtype)
-    if prepare is not None:
-        prepare(model)
-    batch = dict(subject.make_batch(dtype) if batch is None else batch)
-    if seed is not None:
-        model.train()
-        batch["generator"] = np.random.default_rng(seed)
-    return run_model(model, batch, subject.names if names == "default" else names)
-
-
-def assert_close(got, wanted, what: str, tolerance: float = ROUNDING) -> None:
-    """Results that are equal up to rounding: outputs by their own size, gradients by that of all gradients together."""
-    for part in ("outputs", "gradients", "input_gradients"):
-        mine, other = getattr(got, part), getattr(wanted, part)
-        assert mine.keys() == other.keys(), f"{what}: {part} {sorted(mine.keys() ^ other.keys())}"
-        size = total_norm(other) if part == "gradients" else None
-        for name, x in other.items():
-            scale = max(1.0, float(np.abs(x).max(initial=0))) if size is None else size
-            np.testing.assert_allclose(mine[name], x, rtol=0, atol=tolerance * scale, err_msg=f"{what}: {part} {name}")
-
+from .proof import flatten, is_float_input, run_model, total_norm
+from .subject import (
+    ROUNDING,
+    Subject,
+    assert_close,
+    gradients_for,
+    host_gradients,
+    ids_of,
+    padded,
+    run,
+    tied_groups,
+)
 
 # ---------------------------------------------------------------------------------------------------------------------
 # The promises
@@ -111,18 +73,11 @@ def tied_weights_stay_tied(subject, folder):
     assert tied_groups(type(model).from_pretrained(folder)) == groups
 
 
-def tied_groups(model) -> set[tuple[str, ...]]:
-    groups: dict[int, list[str]] = {}
-    for name, parameter in model.named_parameters(remove_duplicate=False):
-        groups.setdefault(id(parameter), []).append(name)
-    return {tuple(names) for names in groups.values() if len(names) > 1}
-
-
 def padding_changes_nothing(subject, folder):
     """Three more padding tokens at the right of every text: the same outputs, the same loss, the same gradients."""
     batch = subject.make_batch("float64")
     tokens = batch["attention_mask"].shape[-1]
-    wider = {name: _padded(subject, name, x, tokens, 3) for name, x in batch.items()}
+    wider = {name: padded(subject, name, x, tokens, 3) for name, x in batch.items()}
     names = None if subject.loss_sees_padding else subject.names
     crop = lambda x: x[tuple(slice(tokens) if size == tokens + 3 else slice(None) for size in x.shape)]  # noqa: E731
     narrow, wide = subject.make_model("float64"), subject.make_model("float64")
@@ -140,25 +95,10 @@ def padding_changes_nothing(subject, folder):
             np.testing.assert_allclose(gradient, wanted.gradients[name], rtol=0, atol=ROUNDING * size, err_msg=name)
 
 
-def _ids(batch):
-    return batch["input_ids"] if "input_ids" in batch else batch["inputs_embeds"]
-
-
-def _padded(subject, name, x, tokens, more):
-    """`more` columns of padding at the token axis of one argument."""
-    if not isinstance(x, np.ndarray) or name.startswith("encoder_") or name == "head_mask":
-        return x
-    axis = x.ndim - 2 if name == "inputs_embeds" else x.ndim - 1
-    if x.shape[axis] != tokens or x.ndim < 2:
-        return x
-    widths = [(0, more if place == axis else 0) for place in range(x.ndim)]
-    return np.pad(x, widths, constant_values=subject.fill.get(name, 0))
-
-
 def examples_do_not_look_at_each_other(subject, folder):
     """Each example alone gives what it gives in the batch."""
     batch = subject.make_batch("float64")
-    size = len(_ids(batch))
+    size = len(ids_of(batch))
     together = flatten(subject.make_model("float64")(**batch))
     for place in range(size):
         alone = {
@@ -255,20 +195,13 @@ def two_calls_before_their_backward(subject, folder):
     alone = [run(subject, batch=batch) for batch in (first, second)]
     model = subject.make_model("float64")
     (output, cache), _, (second_output, second_cache) = model.forward(**first), model(**second), model.forward(**second)
-    model.backward(_gradients_for(second_output, subject.names), second_cache)
-    model.backward(_gradients_for(output, subject.names), cache)
+    model.backward(gradients_for(second_output, subject.names), second_cache)
+    model.backward(gradients_for(output, subject.names), cache)
     size = sum(total_norm(result.gradients) for result in alone)
     for name, parameter in model.named_parameters():
         wanted = alone[0].gradients[name] + alone[1].gradients[name]
         got = np.zeros(parameter.shape) if parameter.grad is None else parameter.grad
         np.testing.assert_allclose(got, wanted, rtol=0, atol=ROUNDING * size, err_msg=name)
-
-
-def _gradients_for(output, names) -> dict:
-    if names == ("loss",):
-        return {"loss": 1.0}
-    lengths = {name: len(value) for name, value in output.items() if isinstance(value, tuple)}
-    return unflatten(random_gradients(flatten(output), names), lengths)
 
 
 def nothing_is_written_into(subject, folder):
@@ -277,7 +210,7 @@ def nothing_is_written_into(subject, folder):
     for x in arrays_of([batch, [p.data for p in model.parameters()]]):
         x.flags.writeable = False
     output, cache = model.forward(**batch)
-    d_output = _gradients_for(output, None)
+    d_output = gradients_for(output, None)
     for x in arrays_of([*output.values(), d_output]):
         if isinstance(x, np.ndarray):
             x.flags.writeable = False
@@ -321,7 +254,7 @@ def the_device_gives_the_same_numbers(subject, folder):
             model = subject.make_model("float64").train(seed is not None).to("cuda")
             batch = to_device(subject.make_batch("float64"), cupy)
             generator = np.random.default_rng(seed)
-            d_output = to_device(_host_gradients(wanted, subject.names), cupy)
+            d_output = to_device(host_gradients(wanted, subject.names), cupy)
             with fakecupy.no_sync():
                 output, cache = model.forward(**batch, generator=generator)
                 d_inputs = model.backward(d_output, cache)
@@ -336,17 +269,6 @@ def the_device_gives_the_same_numbers(subject, folder):
         for name, x in wanted.gradients.items():
             got = gradients.get(name, np.zeros_like(x))
             np.testing.assert_allclose(got, x, rtol=0, atol=1e-10 * size, err_msg=name)
-
-
-def _host_gradients(result, names) -> dict:
-    if names == ("loss",):
-        return {"loss": 1.0}
-    lengths: dict[str, int] = {}
-    for name in result.outputs:
-        head, _, place = name.partition(".")
-        if place:
-            lengths[head] = max(lengths.get(head, 0), int(place) + 1)
-    return unflatten(random_gradients(result.outputs, names), lengths)
 
 
 def ids_may_stay_on_the_host(subject, folder):
@@ -397,7 +319,7 @@ def gradients_of_several_outputs_add_up(subject, folder):
     """backward with all outputs at once is the sum of backward with each alone."""
     model, batch = subject.make_model("float64"), subject.make_batch("float64")
     output, cache = model.forward(**batch)
-    d_output = _gradients_for(output, None)
+    d_output = gradients_for(output, None)
     if subject.has_loss:
         d_output["loss"] = 0.7
     assert len(d_output) >= 3

@@ -8,7 +8,8 @@ from edutransformers import BertConfig, BertForMaskedLM, BertModel
 from edutransformers.module import skip_initialization
 
 from .bert_cases import CASES, LEGACY, TINY, batch_of, model_of
-from .common import Subject, promises_of
+from .common import promises_of
+from .subject import Subject
 
 POSITIONS = "embeddings.position_embeddings.weight"
 
