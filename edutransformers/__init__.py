@@ -73,7 +73,7 @@ def __dir__():
 
 class _Package(ModuleType):
     """Python binds a submodule to its package when it is imported. Here a public name of the same spelling wins:
-    `from edutransformers import gradient_check` is the function, also when edutransformers/gradient_check.py came first.
+    `from edutransformers import gradient_check` is the function, also after edutransformers/gradient_check.py was used.
     """
 
     def __setattr__(self, name, value):

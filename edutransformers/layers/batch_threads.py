@@ -21,7 +21,7 @@ class BatchThreads(Module):
         self.inner = inner
 
     def forward(self, x, *inputs, generator=None, **shared):
-        """x and `inputs` are split along the first axis (None, or an axis of 1, goes to all shares); `shared` is not."""
+        """x and `inputs` are split along the first axis (None, or an axis of 1, serves all shares); `shared` is not."""
         batch = len(x)
         shares = _shares(x)
         if len(shares) == 1:
