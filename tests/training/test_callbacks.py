@@ -81,6 +81,17 @@ def test_a_callback_can_ask_for_a_checkpoint(tmp_path):
     assert [log["step"] for log in trainer.log_history if "loss" in log] == [3]
 
 
+def test_asked_twice_a_log_is_made_once(tmp_path):
+    class LogAtTheEnd(TrainerCallback):
+        def on_epoch_end(self, args, state, control, **kwargs):
+            control.should_log = True
+
+    arguments = {"num_train_epochs": 1, "logging_strategy": "steps", "logging_steps": 5}
+    trainer = toy_trainer(tmp_path, callbacks=[LogAtTheEnd], arguments=arguments)
+    trainer.train()
+    assert [log["step"] for log in trainer.log_history if "loss" in log] == [5]
+
+
 def test_early_stopping(tmp_path):
     """Three evaluations without gain after the first end the run; the model goes back to its best."""
     accuracies = iter([0.5, 0.7, 0.6, 0.7, 0.69, 0.9])

@@ -84,7 +84,7 @@ def test_resumed_masked_language_model_draws_the_same_masks(tmp_path):
     class Augmented(list):
         def __getitem__(self, index):
             item = super().__getitem__(index)
-            return {"input_ids": item["input_ids"] + np.random.randint(0, 1)}  # noqa: NPY002
+            return {"input_ids": item["input_ids"] - np.random.randint(0, 3)}  # noqa: NPY002
 
     def trainer(folder, callbacks=()):
         return toy_trainer(
@@ -158,6 +158,31 @@ def test_ending_an_epoch_early_and_resuming_at_its_end(tmp_path):
     resumed = toy_trainer(tmp_path / "b", arguments=arguments, callbacks=[Short])
     resumed.train(resume_from_checkpoint=True)
     assert_same_run(whole, resumed)
+
+
+def test_a_resumed_run_owes_the_end_of_its_last_epoch(tmp_path):
+    """Interrupted after the last step, before the last evaluation: resuming makes that evaluation and no step."""
+
+    class InterruptEnd(TrainerCallback):
+        def on_epoch_end(self, args, state, control, **kwargs):
+            if state.global_step == 10:
+                raise KeyboardInterrupt
+
+    arguments = {
+        **LEARN,
+        "num_train_epochs": 2,
+        "save_strategy": "steps",
+        "save_steps": 5,
+        "evaluation_strategy": "epoch",
+    }
+    whole = toy_trainer(tmp_path / "whole", arguments=arguments)
+    whole.train()
+    with pytest.raises(KeyboardInterrupt):
+        toy_trainer(tmp_path / "b", arguments=arguments, callbacks=[InterruptEnd]).train()
+    resumed = toy_trainer(tmp_path / "b", arguments=arguments)
+    resumed.train(resume_from_checkpoint=True)
+    assert_same_run(whole, resumed)
+    assert sum("eval_loss" in log for log in resumed.log_history) == 2
 
 
 def test_a_finished_run_has_nothing_to_resume(tmp_path):
