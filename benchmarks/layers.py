@@ -19,7 +19,7 @@ from importlib.util import find_spec
 from _pairs import median, report, run_pairs, run_worker
 
 BATCH, TOKENS, LONG, D, H, F, VOCABULARY = 8, 128, 2048, 768, 12, 3072, 30522
-RUNS, PATIENCE = 5, 2.0  # at most so many runs, and after so many seconds no new one
+RUNS, PATIENCE = 5, 1.0  # at most so many runs, and after so many seconds no new one
 
 
 def time_passes(forward, backward) -> dict:
