@@ -97,7 +97,7 @@ def theirs(only: str) -> dict:
     import torch
     from torch import nn
 
-    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     torch.manual_seed(0)
 
     def layer(module, *inputs, shape=None):
@@ -162,12 +162,12 @@ def main() -> int:
     parser.add_argument("--only", default="", help="workloads whose name contains this")
     parser.add_argument("--worker", nargs=2, metavar=("SIDE", "WORKLOAD"), help=argparse.SUPPRESS)
     options = parser.parse_args()
-    os.environ["OPENBLAS_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = str(options.threads)
-    if options.worker:
+    if options.worker:  # its number of threads comes from the process that started it, below
         side, only = options.worker
         report({"ours": ours, "torch": theirs}[side](only))
         return 0
 
+    os.environ["OPENBLAS_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = str(options.threads)
     print(f"{options.threads} threads, {options.rounds} rounds, medians in milliseconds; ratio = ours / torch")
     if find_spec("torch") is None:
         print("torch is not installed, so only ours: pip install 'edutransformers[reference]' brings the comparison")
