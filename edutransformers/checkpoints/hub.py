@@ -81,6 +81,7 @@ def _explain(error: BaseException, name: str, revision: str) -> str | None:
 def _from_cache(name, filename, folder, revision, local_files_only, error) -> Path | None:
     """The hub was not asked or did not answer: take the cached file, or say None if other files are there."""
     import huggingface_hub
+    from huggingface_hub import constants
 
     cached = huggingface_hub.try_to_load_from_cache(name, filename, cache_dir=folder, revision=revision)
     if isinstance(cached, str):
@@ -92,7 +93,7 @@ def _from_cache(name, filename, folder, revision, local_files_only, error) -> Pa
         why = "local_files_only=True forbids downloading it"
     elif offline_variable() is not None:
         why = f"{offline_variable()} forbids downloading it"
-    elif huggingface_hub.constants.HF_HUB_OFFLINE:  # read once, at its import
+    elif constants.HF_HUB_OFFLINE:  # read once, at its import
         why = "huggingface_hub was imported while HF_HUB_OFFLINE was set; restart Python to download it"
     else:
         why = f"{endpoint()} can't be reached ({_why(error)})"

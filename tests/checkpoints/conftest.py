@@ -19,7 +19,10 @@ def clean_environment(monkeypatch, tmp_path):
 
 @pytest.fixture
 def hub(monkeypatch):
-    huggingface_hub = pytest.importorskip("huggingface_hub")
+    import huggingface_hub
+    import huggingface_hub.constants
+    import huggingface_hub.utils
+
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)  # the test run itself may be offline
     reset = getattr(huggingface_hub.utils, "reset_sessions", getattr(huggingface_hub, "close_session", lambda: None))
     reset()
