@@ -86,6 +86,12 @@ def test_every_test_of_a_layer_stands_in_the_map(folder):
     assert not files - set(paths_of_the_map())
 
 
+def test_every_benchmark_stands_in_the_map():
+    files = {f"benchmarks/{file.name}" for file in (ROOT / "benchmarks").glob("*.py")}
+    assert files
+    assert not files - set(paths_of_the_map())
+
+
 # -- the site ---------------------------------------------------------------------------------------------------------
 
 
@@ -185,7 +191,8 @@ def test_the_page_runs(page, tmp_path, monkeypatch):
     with np.printoptions(), contextlib.redirect_stdout(io.StringIO()):
         for number, cell in enumerate(cells(page), start=1):
             shown = run_cell(cell, f"{name_of(page)}, cell {number}", scope)
-            assert shown is not False, f"cell {number} claims something that is not so:\n{cell}"
+            claim = isinstance(shown, (bool, np.bool_))  # a page that shows a bare truth value says that it is so
+            assert not claim or shown, f"cell {number} claims something that is not so:\n{cell}"
     assert get_backend() == "numpy"
     assert speed.use_batch_threads() == 1
 
