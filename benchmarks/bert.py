@@ -74,7 +74,7 @@ def theirs(workload: str, threads: int) -> dict:
     return measure(step, runs=4)
 
 
-def matrix_peak(threads: int) -> dict:
+def matrix_peak(workload: str, threads: int) -> dict:
     """The machine's speed for one of BERT's own products, (1024, 768) by (768, 3072)."""
     import numpy as np
 
@@ -92,12 +92,12 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1))
     parser.add_argument("--worker", nargs=2, metavar=("SIDE", "WORKLOAD"), help=argparse.SUPPRESS)
     options = parser.parse_args()
-    os.environ["OPENBLAS_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = str(options.threads)
-    if options.worker:
+    if options.worker:  # its number of threads comes from the process that started it, below
         side, workload = options.worker
-        sides = {"ours": ours, "torch": theirs}
-        report(matrix_peak(options.threads) if side == "peak" else sides[side](workload, options.threads))
+        threads = int(os.environ["OPENBLAS_NUM_THREADS"])
+        report({"ours": ours, "torch": theirs, "peak": matrix_peak}[side](workload, threads))
         return 0
+    os.environ["OPENBLAS_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = str(options.threads)
 
     os.environ["TRANSFORMERS_VERBOSITY"] = "error"
     workloads = ("forward", "training") if options.workload == "both" else (options.workload,)

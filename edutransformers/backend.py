@@ -246,9 +246,8 @@ NORMAL_CDF_POLYNOMIAL = (
 
 
 def horner(coefficients, x: Array, out: Array | None = None) -> Array:
-    """c₀ + c₁x + c₂x² + … by Horner's rule, in one buffer (`out`, or a new one)."""
-    xp = array_module(x)
-    y = xp.multiply(x, coefficients[-1], out=out)
+    """c₀ + c₁x + c₂x² + … by Horner's rule (two coefficients or more), in one buffer: `out`, or a new one."""
+    y = array_module(x).multiply(x, coefficients[-1], out=out)
     for coefficient in coefficients[-2:0:-1]:
         y += coefficient
         y *= x

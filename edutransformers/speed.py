@@ -12,11 +12,14 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import copy_context
 from functools import lru_cache
 
+_counting = threading.Lock()  # guards the next two
+_inside, _limit = 0, None  # how many are inside `one_blas_thread`; what restores the setting
 _batch_threads: int | None = None  # None: not decided yet, so the environment variable is asked
 
 
@@ -60,9 +63,23 @@ def keep_freed_memory() -> bool:
 
 @contextmanager
 def one_blas_thread():
-    """Inside this block a matrix product uses one core, so that several Python threads don't fight over all of them."""
-    with _thread_pools().limit(limits=1, user_api="blas"):
+    """Inside this block a matrix product uses one core, so that several Python threads don't fight over all of them.
+
+    The setting is the process's. When several threads are inside at once, the first one sets it and the last one out
+    restores it.
+    """
+    global _inside, _limit
+    with _counting:
+        if _inside == 0:
+            _limit = _thread_pools().limit(limits=1, user_api="blas")
+        _inside += 1
+    try:
         yield
+    finally:
+        with _counting:
+            _inside -= 1
+            if _inside == 0:
+                _limit.restore_original_limits()
 
 
 def run_side_by_side(tasks: list) -> list:

@@ -80,6 +80,21 @@ def test_one_blas_thread():
         assert all(pool["num_threads"] == 1 for pool in pools)
 
 
+def test_one_blas_thread_from_several_threads_at_once():
+    from threadpoolctl import threadpool_info
+
+    np.ones((2, 2)) @ np.ones((2, 2))
+    threads_now = lambda: [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]  # noqa: E731
+    before = threads_now()
+    first, second = speed.one_blas_thread(), speed.one_blas_thread()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)  # out in the order in which they came in: overlapping, not nested
+    assert set(threads_now()) == {1}
+    second.__exit__(None, None, None)
+    assert threads_now() == before
+
+
 def test_keep_freed_memory_only_where_there_is_glibc():
     code = "from edutransformers import speed; print(speed.keep_freed_memory())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -53,12 +53,13 @@ def attention(
     # Laid out as (B, T, H, K) in memory: merging the heads afterwards moves nothing.
     context = xp.empty((B, T, H, v.shape[-1]), dtype=q.dtype).transpose(0, 2, 1, 3)
 
-    for b, t in _blocks(B, H, T, S, xp):
-        block = _weights(q, k, visible, bias, scale, b, t, out=weights[b, :, t] if store else None)
-        used = _used_weights(block, drop_mask, drop_p, head_mask, b, t)
+    for block in _blocks(B, H, T, S, xp):
+        keys = block[:2]  # the examples and heads of this block: all their keys
+        p = _weights(q, k, visible, bias, scale, block, out=weights[block] if store else None)
+        used = _used_weights(p, drop_mask, drop_p, head_mask, block)
         if return_weights and altered:
-            used_weights[b, :, t] = used
-        context[b, :, t] = xp.matmul(used, v[b])
+            used_weights[block] = used
+        context[block] = xp.matmul(used, v[keys])
     kept_weights = weights if T * S <= SAVED_SCORES else None
     cache = keep(AttentionCache, q, k, v, visible, bias, kept_weights, drop_mask, drop_p, head_mask, scale)
     return (context, used_weights if return_weights else None), cache
@@ -83,67 +84,74 @@ def attention_backward(dcontext, cache, dweights=None):
     dv = xp.zeros((B, S, H, v.shape[-1]), dtype=q.dtype).transpose(0, 2, 1, 3)
     dbias = None if cache.bias is None else xp.empty((B, H, T, S), dtype=q.dtype)
 
-    for b, t in _blocks(B, H, T, S, xp):
+    for block in _blocks(B, H, T, S, xp):
+        keys = block[:2]
         if cache.weights is not None:
-            weights = cache.weights[b, :, t]
+            weights = cache.weights[block]
         else:
-            weights = _weights(q, k, cache.visible, cache.bias, cache.scale, b, t)
-        used = _used_weights(weights, cache.drop_mask, cache.drop_p, cache.head_mask, b, t)
+            weights = _weights(q, k, cache.visible, cache.bias, cache.scale, block)
+        used = _used_weights(weights, cache.drop_mask, cache.drop_p, cache.head_mask, block)
 
-        dused = xp.matmul(dcontext[b, :, t], v[b].swapaxes(-1, -2))
+        dused = xp.matmul(dcontext[block], v[keys].swapaxes(-1, -2))
         if dweights is not None:
-            dused += dweights[b, :, t]
-        dv[b] += xp.matmul(used.swapaxes(-1, -2), dcontext[b, :, t])
+            dused += dweights[block]
+        dv[keys] += xp.matmul(used.swapaxes(-1, -2), dcontext[block])
 
         if cache.head_mask is not None:
-            dused *= _part(cache.head_mask, b, t)
+            dused *= _part(cache.head_mask, block)
         if cache.drop_mask is not None:
-            dused = dropout_backward(dused, cache.drop_mask[b, :, t], cache.drop_p)
+            dused = dropout_backward(dused, cache.drop_mask[block], cache.drop_p)
         dscores = dused
         dscores -= xp.einsum("bhts,bhts->bht", dused, weights)[..., None]
         dscores *= weights
         dscores *= cache.scale
 
-        dq[b, :, t] = xp.matmul(dscores, k[b])
-        dk[b] += xp.matmul(dscores.swapaxes(-1, -2), q[b, :, t])
+        dq[block] = xp.matmul(dscores, k[keys])
+        dk[keys] += xp.matmul(dscores.swapaxes(-1, -2), q[block])
         if dbias is not None:
-            dbias[b, :, t] = dscores
+            dbias[block] = dscores
     return dq, dk, dv, dbias
 
 
 def _blocks(B, H, T, S, xp):
-    """(batch slice, query slice) pairs whose scores fit the cache, whole key rows each. On a GPU: one block."""
+    """(examples, heads, queries) slices whose scores fit the cache, whole key rows each. On a GPU: one block.
+
+    Whole examples while they fit; else one head at a time, so that a block has many queries: with few, its products
+    are thin and the keys' gradients (S, K) are read and written for each handful of them.
+    """
     if xp is not np:
-        yield slice(0, B), slice(0, T)
+        yield slice(0, B), slice(0, H), slice(0, T)
         return
-    examples = max(1, BLOCK // max(1, H * T * S))
-    queries = T if examples > 1 else max(1, min(T, BLOCK // max(1, H * S)))
-    for b in range(0, B, examples):
-        for t in range(0, T, queries):
-            yield slice(b, min(b + examples, B)), slice(t, min(t + queries, T))
+    examples = BLOCK // max(1, H * T * S)
+    heads = H if examples else max(1, BLOCK // max(1, T * S))
+    queries = T if examples or heads > 1 else max(1, min(T, BLOCK // max(1, S)))
+    for b in range(0, B, max(1, examples)):
+        for h in range(0, H, heads):
+            for t in range(0, T, queries):
+                yield slice(b, min(b + max(1, examples), B)), slice(h, min(h + heads, H)), slice(t, min(t + queries, T))
 
 
-def _part(x, b, t):
-    """The block (b, t) of an array that may have 1 instead of B or T along these axes."""
-    return x[b if x.shape[0] > 1 else slice(None), :, t if x.shape[2] > 1 else slice(None)]
+def _part(x, block):
+    """The block of an array that may have 1 instead of B, H or T along these axes."""
+    return x[tuple(part if size > 1 else slice(None) for part, size in zip(block, x.shape))]
 
 
-def _weights(q, k, visible, bias, scale, b, t, out=None):
+def _weights(q, k, visible, bias, scale, block, out=None):
     """softmax over the visible keys of (q kᵀ + bias) · scale for one block, in one buffer."""
     xp = array_module(q)
-    scores = xp.matmul(q[b, :, t], k[b].swapaxes(-1, -2), out=out)  # (b, H, t, K) @ (b, H, K, S) -> (b, H, t, S)
+    scores = xp.matmul(q[block], k[block[:2]].swapaxes(-1, -2), out=out)  # (b, H, t, K) @ (b, H, K, S) -> (b, H, t, S)
     if bias is not None:
-        scores += _part(bias, b, t)
+        scores += _part(bias, block)
     scores *= scale
     if visible is None:
         scores -= scores.max(axis=-1, keepdims=True)
         xp.exp(scores, out=scores)
         scores *= 1 / scores.sum(axis=-1, keepdims=True)
         return scores
-    seen = _part(visible, b, t)
-    # Half of the smallest finite number: adding a score can't overflow to −inf, not even in float16, and exp gives 0.
-    hide = float(np.finfo(scores.dtype).min) / 2
-    scores += xp.where(seen, 0.0, hide).astype(scores.dtype)
+    seen = _part(visible, block)
+    # Hidden scores are replaced, not added to: no score is so large that it shows through, not even in float16. Half of
+    # the smallest finite number leaves room for subtracting the largest score, and its exp is 0.
+    xp.copyto(scores, float(np.finfo(scores.dtype).min) / 2, where=xp.logical_not(seen))
     scores -= scores.max(axis=-1, keepdims=True)
     xp.exp(scores, out=scores)
     sees_something = seen.any(axis=-1, keepdims=True)
@@ -151,9 +159,9 @@ def _weights(q, k, visible, bias, scale, b, t, out=None):
     return scores
 
 
-def _used_weights(weights, drop_mask, drop_p, head_mask, b, t):
+def _used_weights(weights, drop_mask, drop_p, head_mask, block):
     if drop_mask is not None:
-        weights = dropout(weights, drop_mask[b, :, t], drop_p)
+        weights = dropout(weights, drop_mask[block], drop_p)
     if head_mask is not None:
-        weights = weights * _part(head_mask, b, t)
+        weights = weights * _part(head_mask, block)
     return weights

@@ -204,15 +204,15 @@ class BertLayer(Module):
         (a, weights), attention_cache = self.attention.forward(
             x, visible=visible, head_mask=head_mask, generator=generator, return_weights=return_weights
         )
-        a, attention_norm_cache = self.attention_norm.forward(a, x, generator)
+        a, attention_norm_cache = self.attention_norm.forward(a, x, generator, out=a)
         cross_weights = cross_cache = cross_norm_cache = None
         if source is not None:
             (c, cross_weights), cross_cache = self.cross_attention.forward(
                 a, source, source_visible, head_mask, generator=generator, return_weights=return_weights
             )
-            a, cross_norm_cache = self.cross_attention_norm.forward(c, a, generator)
+            a, cross_norm_cache = self.cross_attention_norm.forward(c, a, generator, out=c)
         f, feed_forward_cache = self.feed_forward.forward(a)
-        y, output_norm_cache = self.output_norm.forward(f, a, generator)
+        y, output_norm_cache = self.output_norm.forward(f, a, generator, out=f)
         return (y, weights, cross_weights), keep(
             LayerCache,
             attention_cache,
