@@ -1,4 +1,4 @@
-"""Reading the source of the compute folders for what breaks, or waits, on a GPU (DESIGN, section 4).
+"""Reading the source of the compute folders for what breaks, or waits, on a GPU (docs/concepts/backend.md).
 
     problems(source, path) -> ["layers/linear.py:12: np.exp on data: use xp = array_module(x)", …]
 

@@ -1,4 +1,4 @@
-"""The layer contract (DESIGN, section 3) as one function: `check_layer` runs every promise of it on any Module.
+"""The layer contract (docs/concepts/layer_contract.md) as one function: `check_layer` runs its promises on any Module.
 
     check_layer(lambda: Linear(5, 3), lambda rng: (rng.standard_normal((4, 5)),))
 

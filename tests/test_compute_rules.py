@@ -53,7 +53,7 @@ def test_only_backend_imports_cupy():
 
 @pytest.mark.parametrize("path", FILES)
 def test_length(path):
-    """A model file under 600 lines, any other under 400 (DESIGN, section 8), empty lines not counted."""
+    """A model file under 600 lines, any other under 400, empty lines not counted."""
     limit = 600 if path.startswith("models/") else 400
     count = sum(1 for line in source_of(path).splitlines() if line.strip())
     assert count <= limit, f"{path} has {count} lines, expected at most {limit}: which idea in it is a file of its own?"
