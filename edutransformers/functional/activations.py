@@ -18,58 +18,84 @@ def activation_backward(dy, slope):
     return dy * slope
 
 
+# Each function below is written for one block: it fills `y` with f(x), and `slope` with f′(x) unless that is None. `y`
+# may be `x` itself (working in place), so it is written last. `elementwise` makes of it gelu(x), gelu(x, out=x) and
+# gelu(x, derivative=True).
+
+
 @elementwise
-def linear_activation(x, derivative):
+def linear_activation(x, y, slope):
     """f(x) = x,  f′(x) = 1"""
-    return x, (array_module(x).ones_like(x) if derivative else None)
+    if slope is not None:
+        slope[...] = 1
+    y[...] = x
 
 
 @elementwise
-def relu(x, derivative):
+def relu(x, y, slope):
     """f(x) = max(x, 0),  f′(x) = 1 for x > 0, else 0 (at 0 itself, where there is no slope, 0 as everywhere else)."""
-    xp = array_module(x)
-    return xp.maximum(x, 0), ((x > 0).astype(x.dtype) if derivative else None)
+    if slope is not None:
+        slope[...] = x > 0
+    array_module(x).maximum(x, 0, out=y)
 
 
 @elementwise
-def sigmoid(x, derivative):
+def sigmoid(x, y, slope):
     """σ(x) = 1 / (1 + exp(−x)),  σ′ = σ (1 − σ)"""
-    y = _sigmoid(x)
-    return y, (y * (1 - y) if derivative else None)
+    s = _sigmoid(x)
+    if slope is not None:
+        array_module(x).subtract(1, s, out=slope)
+        slope *= s
+    y[...] = s
 
 
 def _sigmoid(x):
     # ½ + ½ tanh(x/2) is the same function, and tanh can't overflow as exp(−x) does for x = −1000.
     xp = array_module(x)
-    y = xp.tanh(0.5 * x)
-    y *= 0.5
-    y += 0.5
-    return y
+    s = 0.5 * x
+    xp.tanh(s, out=s)
+    s *= 0.5
+    s += 0.5
+    return s
 
 
 @elementwise
-def tanh(x, derivative):
+def tanh(x, y, slope):
     """f(x) = tanh(x),  f′ = 1 − tanh²(x)"""
-    y = array_module(x).tanh(x)
-    return y, (1 - y * y if derivative else None)
+    xp = array_module(x)
+    xp.tanh(x, out=y)
+    if slope is not None:
+        xp.multiply(y, y, out=slope)
+        xp.subtract(1, slope, out=slope)
 
 
 @elementwise
-def silu(x, derivative):
+def silu(x, y, slope):
     """f(x) = x σ(x),  f′ = σ + x σ (1 − σ). Also called swish (Elfwing et al. 2017; Ramachandran et al. 2017)."""
-    s = _sigmoid(x)
-    return x * s, (s * (1 + x * (1 - s)) if derivative else None)
+    _sigmoid_linear(x, y, slope, 1.0)
 
 
 @elementwise
-def quick_gelu(x, derivative):
+def quick_gelu(x, y, slope):
     """f(x) = x σ(1.702 x),  f′ = σ + 1.702 x σ (1 − σ): a cheap stand-in for GELU, used by CLIP."""
-    s = _sigmoid(1.702 * x)
-    return x * s, (s * (1 + 1.702 * x * (1 - s)) if derivative else None)
+    _sigmoid_linear(x, y, slope, 1.702)
+
+
+def _sigmoid_linear(x, y, slope, c):
+    """f(x) = x σ(c x),  f′ = σ + c x σ (1 − σ) = σ (1 + c x (1 − σ))"""
+    xp = array_module(x)
+    s = _sigmoid(c * x)
+    if slope is not None:
+        xp.subtract(1, s, out=slope)
+        slope *= x
+        slope *= c
+        slope += 1
+        slope *= s
+    xp.multiply(x, s, out=y)
 
 
 @elementwise
-def gelu(x, derivative):
+def gelu(x, y, slope):
     """The exact GELU (Hendrycks and Gimpel 2016): f(x) = x Φ(x), Φ(x) = ½ (1 + erf(x/√2))
 
     Φ is the normal distribution's cumulative probability, its slope the bell curve φ(x) = exp(−x²/2)/√(2π). By the
@@ -77,17 +103,14 @@ def gelu(x, derivative):
     """
     xp = array_module(x)
     cdf = _normal_cdf(x)
-    if not derivative:
-        cdf *= x
-        return cdf, None
-    slope = x * x
-    slope *= -0.5
-    xp.exp(slope, out=slope)
-    slope *= x
-    slope *= 1 / math.sqrt(2 * math.pi)  # x φ(x)
-    slope += cdf
-    cdf *= x
-    return cdf, slope
+    if slope is not None:
+        xp.multiply(x, x, out=slope)
+        slope *= -0.5
+        xp.exp(slope, out=slope)
+        slope *= x
+        slope *= 1 / math.sqrt(2 * math.pi)  # x φ(x)
+        slope += cdf
+    xp.multiply(x, cdf, out=y)
 
 
 def _normal_cdf(x):
@@ -106,7 +129,7 @@ def _normal_cdf(x):
 
 
 @elementwise
-def gelu_new(x, derivative):
+def gelu_new(x, y, slope):
     """GELU's tanh form: f(x) = ½ x (1 + tanh u),  u = √(2/π) (x + 0.044715 x³)
 
     f′(x) = ½ (1 + tanh u) + ½ x (1 − tanh² u) u′,  u′ = √(2/π) (1 + 3 · 0.044715 x²). GPT-2's activation.
@@ -118,21 +141,19 @@ def gelu_new(x, derivative):
     t += root
     t *= x
     xp.tanh(t, out=t)
-    half = 0.5 * x
-    y = t * half
-    y += half
-    if not derivative:
-        return y, None
-    square *= 3 * 0.044715 * root
-    square += root  # u′
-    slope = t * t
-    xp.subtract(1, slope, out=slope)
-    slope *= square
-    slope *= half
+    if slope is not None:
+        square *= 3 * 0.044715 * root
+        square += root  # u′
+        xp.multiply(t, t, out=slope)
+        xp.subtract(1, slope, out=slope)
+        slope *= square
+        slope *= x
+        slope += t
+        slope += 1
+        slope *= 0.5
     t += 1
     t *= 0.5
-    slope += t
-    return y, slope
+    xp.multiply(x, t, out=y)
 
 
 # The original's names for them (its ACT2FN table).

@@ -22,35 +22,35 @@ def row_blocks(rows: int, width: int, xp=np):
 
 
 def elementwise(function):
-    """Run an activation `function(x, derivative) -> (y, dy/dx or None)` block by block.
+    """Make of `function(x, y, slope)`, which fills y = f(x) and slope = f′(x), a function that works block by block:
 
-    The decorated function takes `derivative=False` and `out=None` (where y goes; `out=x` works in place).
+        y = f(x),   f(x, out=y),   y, slope = f(x, derivative=True)
+
+    `out` may be x itself. `slope` is None in the calls that don't want it.
     """
 
     @wraps(function)
     def in_blocks(x, derivative=False, out=None):
-        if array_module(x) is not np:
-            return answer(*function(x, derivative), derivative, out)
-        with np.errstate(over="ignore"):  # an activation saturates: exp(100) = inf on the way to σ = 0 is right
-            if x.size <= BLOCK:
-                return answer(*function(x, derivative), derivative, out)
-            x = np.ascontiguousarray(x)
-            y = out if out is not None and out.flags.c_contiguous else np.empty_like(x)
-            slope = np.empty_like(x) if derivative else None
-            flat_x, flat_y = x.reshape(-1), y.reshape(-1)
-            flat_slope = slope.reshape(-1) if derivative else None
-            for block in row_blocks(x.size, 1):
-                block_y, block_slope = function(flat_x[block], derivative)
-                flat_y[block] = block_y
-                if derivative:
-                    flat_slope[block] = block_slope
-            # Where out's memory has gaps, a flat view of it would have been a copy: y was made beside it.
-            return answer(y, slope, derivative, None if y is out else out)
-
-    def answer(y, slope, derivative, out):
-        if out is not None:
-            out[...] = y
-            y = out
+        xp = array_module(x)
+        y = xp.empty_like(x) if out is None else out
+        slope = xp.empty_like(x) if derivative else None
+        if xp is not np:
+            function(x, y, slope)
+        else:
+            with np.errstate(over="ignore"):  # an activation saturates: exp(100) = inf on the way to σ = 0 is right
+                for x_part, y_part, slope_part in _parts(x, y, slope):
+                    function(x_part, y_part, slope_part)
         return (y, slope) if derivative else y
 
     return in_blocks
+
+
+def _parts(x, y, slope):
+    """Blocks of x, y and slope; one block if there are few numbers, or if their memory has gaps."""
+    arrays = [array for array in (x, y, slope) if array is not None]
+    if x.size <= BLOCK or not all(array.flags.c_contiguous for array in arrays):
+        yield x, y, slope
+        return
+    flat = [array.reshape(-1) for array in arrays] + [None]
+    for block in row_blocks(x.size, 1):
+        yield flat[0][block], flat[1][block], None if slope is None else flat[2][block]

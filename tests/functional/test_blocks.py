@@ -23,9 +23,11 @@ def test_on_a_device_the_block_is_everything(fake_cupy):
 
 
 @elementwise
-def square(x, derivative):
+def square(x, y, slope):
     """x²"""
-    return x * x, (2 * x if derivative else None)
+    if slope is not None:
+        slope[...] = 2 * x
+    np.multiply(x, x, out=y)
 
 
 @pytest.mark.parametrize("shape", [(7,), (3, BLOCK // 2), (2 * BLOCK + 1,)], ids=str)
