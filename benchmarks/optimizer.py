@@ -21,7 +21,7 @@ KINDS = ("default", "foreach", "fused")
 
 
 def arrays():
-    """Weights and gradients in pairs (the same numbers again and again: drawing 220 M would take longer than measuring)."""
+    """Weights and gradients in pairs: the same numbers again and again, as drawing 220 M takes longer than a step."""
     import numpy as np
 
     numbers = np.random.default_rng(0).standard_normal(1_000_003, dtype=np.float32)
