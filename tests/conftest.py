@@ -1,7 +1,10 @@
 """Fixtures that all tests share, and what is not collected where its libraries are missing."""
 
+import ast
+import re
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +17,12 @@ from tests import fakecupy
 collect_ignore_glob = []
 if find_spec("torch") is None or find_spec("transformers") is None:
     collect_ignore_glob.append("reference/*")
+
+# tests/extras needs packages that are optional: each file says on top which, as `NEEDS = ("optuna",)`.
+for file in (Path(__file__).parent / "extras").glob("test_*.py"):
+    needs = re.search(r"^NEEDS = (\(.*\))$", file.read_text(encoding="utf-8"), flags=re.M)
+    if any(find_spec(package) is None for package in ast.literal_eval(needs[1])):
+        collect_ignore_glob.append(f"extras/{file.name}")
 
 # tests/test_gpu.py needs a GPU and CuPy.
 if find_spec("cupy") is None or not cupy_usable():
