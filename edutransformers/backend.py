@@ -297,8 +297,23 @@ def _erf_float64(x: np.ndarray) -> np.ndarray:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Random draws: always on the host, from an explicit generator, so that a seed means the same on every device
+# Random draws: always on the host, from a NumPy generator, so that a seed means the same on every device
 # ---------------------------------------------------------------------------------------------------------------------
+
+_default_generator = np.random.default_rng()
+
+
+def default_generator() -> np.random.Generator:
+    """What draws where no generator is given: new weights, dropout, a loader's order. One for the whole process.
+
+    `set_seed` sets it, so after `set_seed(0)` a new model has the same weights in every run.
+    """
+    return _default_generator
+
+
+def seed_default_generator(seed: int) -> None:
+    """Set the default generator back, in place: those who hold it draw from the new seed too."""
+    _default_generator.bit_generator.state = np.random.default_rng(seed).bit_generator.state
 
 
 def random_normal(generator: np.random.Generator, shape, std: float, dtype, like: Array | None = None) -> Array:

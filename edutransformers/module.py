@@ -18,7 +18,7 @@ from dataclasses import fields
 
 import numpy as np
 
-from .backend import Array, array_module, as_array_like, random_normal, scatter_add, to_device
+from .backend import Array, array_module, as_array_like, default_generator, random_normal, scatter_add, to_device
 
 # ---------------------------------------------------------------------------------------------------------------------
 # keep: what a forward pass leaves for its backward pass
@@ -203,7 +203,7 @@ class Module:
     def initialize_now(self, generator: np.random.Generator | None) -> None:
         """Called at the end of a layer's constructor: draw the weights, unless a checkpoint is about to fill them."""
         if initializing():
-            self.initialize(np.random.default_rng() if generator is None else generator)
+            self.initialize(default_generator() if generator is None else generator)
 
     # -- the tree -----------------------------------------------------------------------------------------------------
 

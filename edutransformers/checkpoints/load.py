@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..backend import array_module, default_module, to_device
+from ..backend import array_module, default_generator, default_module, to_device
 from ..module import Buffer, Module, Parameter, skip_initialization
 from .config_file import load_config, read_config_dict, save_config  # noqa: F401 (the doors are in one place)
 from .errors import CheckpointFormatError, MismatchedSizesError
@@ -246,7 +246,7 @@ def initialize_missing(model: Module, missing: set[int], generator: np.random.Ge
     A layer draws all of its weights at once, in place. So those that were loaded, in it and below it, step aside for
     that moment.
     """
-    generator = np.random.default_rng() if generator is None else generator
+    generator = default_generator() if generator is None else generator
     std = getattr(model.config, "initializer_range", 0.02)
     for module in model.modules():
         if not any(id(value) in missing for value in vars(module).values()):

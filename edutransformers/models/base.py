@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..backend import array_module
+from ..backend import array_module, default_generator
 from ..layers import Linear
 from ..module import Module, initializing, skip_initialization
 from .configuration import PretrainedConfig
@@ -34,7 +34,7 @@ class PreTrainedModel(Module):
         with skip_initialization():
             self.build(config, *args, **kwargs)
         self.tie_weights()
-        self.generator = np.random.default_rng()  # draws dropout masks when forward is given no generator
+        self.generator = default_generator()  # draws dropout masks when forward is given no generator
         if initializing():
             self.init_weights(generator)
 
@@ -44,7 +44,7 @@ class PreTrainedModel(Module):
 
     def init_weights(self, generator: np.random.Generator | None = None) -> None:
         """Draw all weights anew: normal with the config's `initializer_range`; biases 0, norms 1."""
-        generator = np.random.default_rng() if generator is None else generator
+        generator = default_generator() if generator is None else generator
         std = getattr(self.config, "initializer_range", 0.02)
         output = self.get_output_embeddings()
         # The output layer first: if it is tied, the embeddings draw over its weights, and their padding row stays 0.

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..backend import module_for
+from ..backend import default_generator, module_for
 
 
 def default_data_collator(features: list, return_tensors: str = "np") -> dict:
@@ -71,7 +71,7 @@ class DataCollatorForLanguageModeling:
 
     mlm=False (GPT): `labels` are the input ids, −100 on padding; the model itself shifts them by one.
 
-    seed or generator   where the draws come from; without either every run differs
+    seed or generator   where the draws come from; without either, the generator that `set_seed` sets
     """
 
     tokenizer: object
@@ -88,7 +88,7 @@ class DataCollatorForLanguageModeling:
         if not 0 < self.mlm_probability < 1:
             raise ValueError(f"mlm_probability is {self.mlm_probability}: expected a number between 0 and 1")
         if self.generator is None:
-            self.generator = np.random.default_rng(self.seed)
+            self.generator = default_generator() if self.seed is None else np.random.default_rng(self.seed)
 
     def __call__(self, features: list) -> dict:
         if not isinstance(features[0], Mapping):

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
+from ..backend import default_generator
 from .collators import default_data_collator
 from .seeding import generator_state, restore_generator
 
@@ -146,7 +147,7 @@ class DataLoader:
         if shuffle and sampler is not None:
             raise ValueError("shuffle=True and a sampler were both given: the sampler alone decides the order")
         if shuffle:
-            generator = np.random.default_rng() if generator is None else generator
+            generator = default_generator() if generator is None else generator
             sampler = RandomSampler(len(dataset), generator)
         self.dataset = dataset
         self.batch_size = int(batch_size)

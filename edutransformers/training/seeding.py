@@ -6,28 +6,31 @@ import random
 
 import numpy as np
 
+from ..backend import default_generator, seed_default_generator
+
 WEIGHTS, DROPOUT, DATA = 0, 1, 2  # streams of one seed: what is drawn for one purpose must not repeat another's numbers
 
 
 def set_seed(seed: int) -> None:
-    """Seed Python's and NumPy's global generators.
+    """Make what follows repeatable: new weights, dropout, orders of data, wherever no generator was given.
 
-    Those are for your own code. This package never draws from them: it takes explicit generators, so a model whose
-    first weights should repeat is made with `generator=numpy.random.default_rng(seed)`. The Trainer makes its
-    generators from `TrainingArguments.seed`.
+    Seeds this package's default generator, and Python's and NumPy's global ones, which are for your own code: the
+    package never draws from them. The Trainer makes generators of its own from `TrainingArguments.seed`.
     """
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**32:
         raise ValueError(f"the seed is {seed!r}: expected a whole number from 0 to {2**32 - 1}")
     random.seed(int(seed))
     np.random.seed(int(seed))  # noqa: NPY002 (the global generator is the one to be seeded)
+    seed_default_generator(int(seed))
 
 
 def global_random_state() -> dict:
-    """The states of Python's and NumPy's global generators."""
+    """The states of the default generator, and of Python's and NumPy's global ones."""
     name, keys, position, has_gauss, gauss = np.random.get_state()  # noqa: NPY002
     return {
         "python": random.getstate(),
         "numpy": [name, keys.tolist(), int(position), int(has_gauss), float(gauss)],
+        "default": generator_state(default_generator()),
     }
 
 
@@ -36,6 +39,7 @@ def restore_global_random_state(state: dict) -> None:
     random.setstate((version, tuple(numbers), gauss))
     name, keys, position, has_gauss, cached = state["numpy"]
     np.random.set_state((name, np.asarray(keys, dtype=np.uint32), position, has_gauss, cached))  # noqa: NPY002
+    restore_generator(default_generator(), state.get("default"))
 
 
 def generator_state(generator: np.random.Generator | None) -> dict | None:

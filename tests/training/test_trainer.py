@@ -469,6 +469,26 @@ def test_set_seed():
     first = np.random.random(2)  # noqa: NPY002
     set_seed(3)
     np.testing.assert_array_equal(np.random.random(2), first)  # noqa: NPY002
+
+
+def test_set_seed_decides_what_no_generator_was_given_for():
+    """Weights, dropout, the order of the data and masks: the same after the same seed, others after another."""
+
+    def draws(seed):
+        set_seed(seed)
+        model = BertForMaskedLM(BertConfig(vocab_size=20, hidden_size=8, num_hidden_layers=1, num_attention_heads=2))
+        out, _ = model.train().forward(input_ids=np.arange(6).reshape(2, 3), labels=np.arange(6).reshape(2, 3))
+        layer = Linear(3, 2)
+        order = list(DataLoader(list(range(20)), shuffle=True, collate_fn=lambda items: items[0]))
+        return [model.state_dict()["bert.embeddings.word_embeddings.weight"], out.logits, layer.weight.data, order]
+
+    first, same, other = draws(5), draws(5), draws(6)
+    for a, b, c in zip(first, same, other):
+        np.testing.assert_array_equal(a, b)
+        assert not np.array_equal(a, c)
+
+
+def test_a_seed_is_a_whole_number():
     for seed in (-1, 2**32, 1.5, "1", True):
         with pytest.raises(ValueError, match="the seed is"):
             set_seed(seed)
