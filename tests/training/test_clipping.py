@@ -39,7 +39,7 @@ def test_large_float32_gradients_lose_no_digits(rng, monkeypatch):
     gradient = rng.standard_normal((1000, 700), dtype="float32")
     exact = np.linalg.norm(gradient.astype("float64"))
     assert clip_grad_norm_(parameters_with(gradient.copy()), 1e9) == pytest.approx(exact, rel=1e-6)
-    monkeypatch.setattr(optimizers, "CHUNK", 999)
+    monkeypatch.setattr(optimizers.chunks, "CHUNK", 999)
     assert clip_grad_norm_(parameters_with(gradient.T), 1e9) == pytest.approx(exact, rel=1e-6)
 
 

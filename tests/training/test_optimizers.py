@@ -50,7 +50,7 @@ def test_five_steps_are_torchs():
 @pytest.mark.parametrize("correct_bias", [True, False])
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_fifty_steps_are_the_naive_ones(rng, monkeypatch, correct_bias, threads):
-    monkeypatch.setattr(optimizers, "CHUNK", 7)  # many chunks, the last of a parameter shorter
+    monkeypatch.setattr(optimizers.chunks, "CHUNK", 7)  # many chunks, the last of a parameter shorter
     shapes = [(5, 4), (3,), (), (2, 3, 4)]
     parameters = [Parameter(rng.standard_normal(shape)) for shape in shapes]
     begin = [p.data.copy() for p in parameters]
