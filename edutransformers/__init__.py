@@ -58,8 +58,8 @@ __all__ = sorted(_HOME)
 
 
 def __getattr__(name):
-    if name == "speed":
-        return import_module(".speed", __name__)
+    if name in ("logging", "speed"):
+        return import_module(f".{name}", __name__)
     if name not in _HOME:
         raise AttributeError(f"edutransformers has no {name!r}")
     value = getattr(import_module(f".{_HOME[name]}", __name__), name)

@@ -28,7 +28,7 @@ VALUE_DEPENDENT = ("nonzero", "argwhere", "flatnonzero", "unique", "bincount", "
 
 COMPUTE_FOLDERS = ("functional", "layers", "losses", "models")
 # Data goes one way: each folder may import from those before it.
-ORDER = ("backend", "speed", "module", "functional", "layers", "losses", "models")
+ORDER = ("logging", "backend", "speed", "module", "functional", "layers", "losses", "models")
 # The doors from models to files: inside functions of these, checkpoints may be imported.
 DOORS = ("models/base.py", "models/configuration.py")
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 from pathlib import Path
 
+from ..logging import get_logger
 from .errors import CheckpointFormatError, CheckpointNotFoundError, explain_wrong_file
 from .resolve import commit_of, resolve_file, split_hub_arguments
 from .write import write_files
 
-logger = logging.getLogger("edutransformers.checkpoints")
+logger = get_logger(__name__)
 
 CONFIG_NAME = "config.json"
 

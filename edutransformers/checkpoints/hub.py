@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 import re
+from contextlib import contextmanager
 from pathlib import Path
 
+from ..logging import get_logger, is_progress_bar_enabled
 from .environment import cache_folder, endpoint, offline_variable
 from .errors import CheckpointNotFoundError
 from .packaged import package_folder, packaged_checkpoint, shipped_checkpoints
 
-logger = logging.getLogger("edutransformers.checkpoints")
+logger = get_logger(__name__)
 
 
 def download(
@@ -40,10 +41,11 @@ def download(
             cached = huggingface_hub.try_to_load_from_cache(name, filename, cache_dir=folder, revision=revision)
             if cached is not None:
                 return Path(cached) if isinstance(cached, str) else None
-        path = huggingface_hub.hf_hub_download(
-            name, filename, revision=revision, cache_dir=folder, force_download=force_download and not offline,
-            token=token, local_files_only=offline, endpoint=endpoint(), library_name="edutransformers",
-        )  # fmt: skip
+        with _progress_bars_as_switched():
+            path = huggingface_hub.hf_hub_download(
+                name, filename, revision=revision, cache_dir=folder, force_download=force_download and not offline,
+                token=token, local_files_only=offline, endpoint=endpoint(), library_name="edutransformers",
+            )  # fmt: skip
         return Path(path)
     except Exception as error:
         cause = error
@@ -58,6 +60,22 @@ def download(
         if isinstance(cause, utils.LocalEntryNotFoundError) or _is_connection_error(cause):
             return _from_cache(name, filename, folder, revision, local_files_only, cause)
         raise
+
+
+@contextmanager
+def _progress_bars_as_switched():
+    """Inside this block huggingface_hub shows no progress bars if this package is to show none."""
+    from huggingface_hub import constants, utils
+
+    forced = constants.HF_HUB_DISABLE_PROGRESS_BARS is not None  # its own variable, which nobody may override
+    hide = not is_progress_bar_enabled() and not forced and not utils.are_progress_bars_disabled()
+    if hide:
+        utils.disable_progress_bars()
+    try:
+        yield
+    finally:
+        if hide:
+            utils.enable_progress_bars()
 
 
 def _explain(error: BaseException, name: str, revision: str) -> str | None:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..backend import array_module, default_generator, default_module, to_device
+from ..logging import get_logger
 from ..module import Buffer, Module, Parameter, skip_initialization
 from .config_file import load_config, read_config_dict, save_config  # noqa: F401 (the doors are in one place)
 from .errors import CheckpointFormatError, MismatchedSizesError
@@ -23,7 +24,7 @@ from .resolve import split_hub_arguments
 from .save import save_model  # noqa: F401
 from .tensors import HeldTensor, LazyTensor, dtype_name, float_dtype
 
-logger = logging.getLogger("edutransformers.checkpoints")
+logger = get_logger(__name__)
 
 WITHOUT_MEANING = {  # arguments of the original that change nothing about the numbers, or about memory here
     "low_cpu_mem_usage", "_fast_init", "max_memory", "offload_folder", "offload_state_dict", "use_flash_attention_2",

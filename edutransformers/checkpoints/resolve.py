@@ -6,14 +6,14 @@ package that carries it; the Hugging Face cache; the Hugging Face hub (unless of
 
 from __future__ import annotations
 
-import logging
 import os
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
+from ..logging import get_logger
 from .errors import CheckpointNotFoundError
 from .packaged import package_folder, packaged_checkpoint, shipped_folder
 
-logger = logging.getLogger("edutransformers.checkpoints")
+logger = get_logger(__name__)
 
 HUB_ARGUMENTS = (  # what from_pretrained passes on to resolve_file
     "cache_dir", "force_download", "local_files_only", "token", "revision", "subfolder", "proxies", "resume_download",

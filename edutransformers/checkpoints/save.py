@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 import secrets
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..logging import get_logger
 from .config_file import CONFIG_NAME, config_text
 from .read import with_variant
 from .safetensors_file import stored_dtype, total_bytes, write_safetensors
@@ -18,7 +18,7 @@ from .tensors import count, dtype_name, item_size
 from .torch_bin_writer import write_torch_bin
 from .write import write_files
 
-logger = logging.getLogger("edutransformers.checkpoints")
+logger = get_logger(__name__)
 
 
 def save_model(

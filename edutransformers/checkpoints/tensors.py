@@ -6,7 +6,6 @@ after its upper 16 bits: it is read by putting 16 zero bits behind, and written 
 
 from __future__ import annotations
 
-import logging
 import os
 from pathlib import Path
 from typing import NamedTuple
@@ -14,9 +13,10 @@ from typing import NamedTuple
 import numpy as np
 
 from ..backend import to_numpy
+from ..logging import get_logger
 from .errors import CheckpointFormatError, explain_wrong_file
 
-logger = logging.getLogger("edutransformers.checkpoints")
+logger = get_logger(__name__)
 
 STORED_AS = {  # name -> the NumPy type of its bytes in the file; checkpoint files are little-endian
     "bool": "|b1", "uint8": "|u1", "int8": "|i1", "uint16": "<u2", "int16": "<i2", "uint32": "<u4", "int32": "<i4",

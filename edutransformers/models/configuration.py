@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import copy
 import json
-import logging
 
-logger = logging.getLogger("edutransformers.models")
+from ..logging import get_logger
+
+logger = get_logger(__name__)
 
 # What the original writes into a config for bookkeeping. It has no influence on the numbers.
 _NOT_COMPARED = ("transformers_version", "_name_or_path", "_commit_hash", "_attn_implementation", "dtype")

@@ -9,18 +9,18 @@ given out before the next one is read.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 
 import numpy as np
 
 from ..backend import array_module, to_device, to_numpy
+from ..logging import get_logger, tqdm
 from ..module import ModelOutput, Module, inference_mode
 from .batches import join, map_output, split
 from .registry import PIPELINE_REGISTRY
 
-logger = logging.getLogger("edutransformers.pipelines")
+logger = get_logger(__name__)
 
 
 class PipelineException(Exception):
@@ -260,8 +260,6 @@ class LazyResults:
     def __init__(self, results: Iterator, count: int | None, progress: bool = False):
         self._count = count
         if progress:
-            from tqdm.auto import tqdm
-
             results = iter(tqdm(results, total=count))
         self._results = results
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 import os
 
 from ..auto import AutoConfig, AutoTokenizer
 from ..checkpoints.resolve import split_hub_arguments
 from ..checkpoints.tensors import dtype_name, float_dtype
+from ..logging import get_logger
 from .base import Pipeline, check_framework
 from .registry import PIPELINE_REGISTRY, Task
 
-logger = logging.getLogger("edutransformers.pipelines")
+logger = get_logger(__name__)
 
 
 def pipeline(

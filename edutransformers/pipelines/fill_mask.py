@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import logging
-
 import numpy as np
 
 from ..backend import topk
 from ..functional.softmax import softmax
+from ..logging import get_logger
 from .base import Pipeline, PipelineException
 
-logger = logging.getLogger("edutransformers.pipelines")
+logger = get_logger(__name__)
 
 
 class FillMaskPipeline(Pipeline):

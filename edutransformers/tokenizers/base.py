@@ -5,7 +5,6 @@ arguments and defaults of a call, ids and tokens back and forth, decoding, speci
 folders is in `saving.py`, training a new vocabulary in `training.py`.
 """
 
-import logging
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -27,7 +26,9 @@ from edutransformers.tokenizers.strategies import (
 )
 from edutransformers.tokenizers.truncation import Truncation
 
-logger = logging.getLogger(__name__)
+from ..logging import get_logger
+
+logger = get_logger(__name__)
 
 
 class PreTrainedTokenizer(SpecialTokensMixin):

@@ -8,6 +8,7 @@ published, chose the pair that raises the likelihood of the text most.)
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from edutransformers.logging import tqdm
 from edutransformers.tokenizers.added_tokens import AddedToken
 from edutransformers.tokenizers.encoding import BETWEEN_BLANKS
 from edutransformers.tokenizers.engine import Engine
@@ -201,6 +202,4 @@ def _with_progress(items, show: bool, what: str, total: int | None):
     """`items` with a progress bar; with items=None a bar to be advanced by hand, or None if none is shown."""
     if not show:
         return items
-    from tqdm.auto import tqdm
-
     return tqdm(items, desc=what, total=total, leave=False)

@@ -11,7 +11,6 @@ A checkpoint is written into a folder with another name and renamed when it is w
 from __future__ import annotations
 
 import json
-import logging
 import re
 import shutil
 from pathlib import Path
@@ -22,10 +21,11 @@ from ..backend import as_array_like
 from ..checkpoints import read_checkpoint
 from ..checkpoints.safetensors_file import write_safetensors
 from ..checkpoints.write import write_files
+from ..logging import get_logger
 from ..module import Module
 from .state_file import read_tree, write_tree
 
-logger = logging.getLogger("edutransformers.training")
+logger = get_logger(__name__)
 
 PREFIX = "checkpoint"
 UNFINISHED, REPLACED = ".unfinished-", ".replaced-"

@@ -3,9 +3,11 @@
 import json
 import time
 
+import huggingface_hub
 import numpy as np
 import pytest
 
+import edutransformers.logging
 from edutransformers.checkpoints import CheckpointNotFoundError, read_checkpoint, resolve_file
 from edutransformers.models.bert import BertModel
 from tests.checkpoints.hub_server import COMMIT
@@ -42,6 +44,23 @@ def test_downloads_once(tiny, tmp_path):
     assert [method for method, _, _ in asked(tiny)] == ["HEAD"]
     resolve_file("me/tiny", "config.json", force_download=True)
     assert [method for method, _, _ in asked(tiny)] == ["HEAD", "GET"]
+
+
+def test_progress_bars_obey_the_switch(tiny, monkeypatch):
+    """Ours off, huggingface_hub's are off while we download, and afterwards as they were."""
+    shown = []
+
+    def download(*args, **options):
+        shown.append(not huggingface_hub.utils.are_progress_bars_disabled())
+        return "file"
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_DISABLE_PROGRESS_BARS", None)
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+    for bars in (True, False):
+        monkeypatch.setattr(edutransformers.logging, "_bars", bars)
+        resolve_file("me/tiny", "config.json")
+        assert not huggingface_hub.utils.are_progress_bars_disabled()
+    assert shown == [True, False]
 
 
 def test_a_pinned_commit_is_not_asked_for_twice(tiny):

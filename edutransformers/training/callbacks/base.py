@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import logging
-
+from ...logging import get_logger
 from ..trainer_state import TrainerControl
 
-logger = logging.getLogger("edutransformers.training")
+logger = get_logger(__name__)
 
 EVENTS = (
     "on_init_end",

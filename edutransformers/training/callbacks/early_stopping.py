@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import logging
-
+from ...logging import get_logger
 from .base import TrainerCallback
 
-logger = logging.getLogger("edutransformers.training")
+logger = get_logger(__name__)
 
 
 class EarlyStoppingCallback(TrainerCallback):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...logging import tqdm
 from .base import TrainerCallback
 
 
@@ -14,8 +15,6 @@ class ProgressCallback(TrainerCallback):
         self.shown = 0
 
     def on_train_begin(self, args, state, control, **kwargs):
-        from tqdm.auto import tqdm
-
         self.training_bar = tqdm(total=state.max_steps, initial=state.global_step, dynamic_ncols=True)
         self.shown = state.global_step
 
@@ -25,8 +24,6 @@ class ProgressCallback(TrainerCallback):
 
     def on_prediction_step(self, args, state, control, eval_dataloader=None, **kwargs):
         if self.prediction_bar is None:
-            from tqdm.auto import tqdm
-
             leave = self.training_bar is None
             self.prediction_bar = tqdm(total=len(eval_dataloader), leave=leave, dynamic_ncols=True)
         self.prediction_bar.update(1)
