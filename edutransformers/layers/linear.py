@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from ..backend import array_module
 from ..functional.linear import linear, linear_backward
-from ..module import Module, Parameter, keep, normal_
+from ..module import Module, Parameter, flatten_rows, keep, normal_
 
 
 class Linear(Module):
@@ -29,13 +30,19 @@ class Linear(Module):
         y = linear(x, self.weight.data, None if self.bias is None else self.bias.data)
         return y, keep(x)
 
-    def backward(self, dy, cache):
+    def backward(self, dy, cache, rows=None):
+        """dy (…, O) -> dx (…, I). With `rows` (M,), dy is (M, O): the gradients of these rows, all others being 0."""
         (x,) = cache
-        dx, dweight, dbias = linear_backward(dy, x, self.weight.data)
+        used = x if rows is None else flatten_rows(x)[rows]
+        dx, dweight, dbias = linear_backward(dy, used, self.weight.data)
         self.weight.accumulate(dweight)
         if self.bias is not None:
             self.bias.accumulate(dbias)
-        return dx
+        if rows is None:
+            return dx
+        dx_of_all = array_module(dx).zeros(x.shape, dtype=dx.dtype)
+        flatten_rows(dx_of_all)[rows] = dx
+        return dx_of_all
 
     def extra_repr(self):
         outputs, inputs = self.weight.shape

@@ -11,10 +11,11 @@ from .reduction import check_reduction
 
 
 class CrossEntropyCache(NamedTuple):
-    probabilities: Array  # (N, C)
-    labels: Array  # (N,), ignored ones replaced by 0
-    counted: Array  # (N,) booleans: False where the label is ignored
-    weight_of_row: Array  # (N,): w[label], and 0 for ignored rows
+    probabilities: Array  # (M, C), of the M rows that count
+    rows: Array | None  # (M,) which rows these are; None: all of them
+    labels: Array  # (M,), ignored ones replaced by 0
+    counted: Array  # (M,) booleans: False where the label is ignored
+    weight_of_row: Array  # (M,): w[label], and 0 for ignored rows
     scale: Array | float  # what a row's loss is divided by
     shape: tuple
 
@@ -31,6 +32,10 @@ class CrossEntropyLoss(Module):
     reduction        "mean" (divides by the sum of the labels' weights), "sum" or "none"
 
     If every label is ignored the mean is 0/0: nan, as in the original, and the gradient is zero.
+
+    Masked language modelling labels one token in seven, and each row has a score for every word of the vocabulary. So
+    rows that don't count are left out of all the work, and `backward_counted` hands out only the gradients of those
+    that do. (If the labels are on a GPU all rows are worked on: to pick some, the host would have to wait for it.)
     """
 
     def __init__(self, weight=None, ignore_index: int = -100, label_smoothing: float = 0.0, reduction: str = "mean"):
@@ -45,8 +50,10 @@ class CrossEntropyLoss(Module):
         xp = array_module(logits)
         classes = logits.shape[-1]
         check_labels(logits.shape[:-1], labels, classes, self.ignore_index)
-        rows = logits.reshape(-1, classes)
-        labels = as_array_like(labels, logits).reshape(-1)
+        labels = labels.reshape(-1)
+        rows = self._rows_that_count(labels)
+        labels = as_array_like(labels if rows is None else labels[rows], logits)
+        rows = rows if rows is None else as_array_like(rows, logits)
         counted = labels != self.ignore_index
         labels = xp.where(counted, labels, 0)
         class_weight = None if self.weight is None else as_array_like(self.weight, logits).astype(logits.dtype)
@@ -54,22 +61,36 @@ class CrossEntropyLoss(Module):
         if class_weight is not None:
             weight_of_row *= class_weight[labels]
 
-        losses = xp.empty(len(rows), dtype=logits.dtype)
-        probabilities = xp.empty_like(rows) if keeping() else None
-        for block in row_blocks(*rows.shape, xp):
-            losses[block] = self._rows(rows[block], labels[block], weight_of_row[block], counted[block], class_weight,
-                                       None if probabilities is None else probabilities[block])  # fmt: skip
+        flat = logits.reshape(-1, classes)
+        losses = xp.empty(len(labels), dtype=logits.dtype)
+        probabilities = xp.empty((len(labels), classes), dtype=logits.dtype) if keeping() else None
+        for block in row_blocks(len(labels), classes, xp):
+            x = flat[block] if rows is None else flat[rows[block]]
+            losses[block] = self._losses(x, labels[block], weight_of_row[block], counted[block], class_weight,
+                                         None if probabilities is None else probabilities[block])  # fmt: skip
         if self.reduction == "none":
-            loss, scale = losses.reshape(logits.shape[:-1]), 1.0
+            scale, loss = 1.0, losses
+            if rows is not None:
+                loss = xp.zeros(len(flat), dtype=logits.dtype)
+                loss[rows] = losses
+            loss = loss.reshape(logits.shape[:-1])
         elif self.reduction == "sum":
             loss, scale = losses.sum(), 1.0
         else:
             scale = weight_of_row.sum()
             with np.errstate(invalid="ignore"):
                 loss = losses.sum() / scale
-        return loss, keep(CrossEntropyCache, probabilities, labels, counted, weight_of_row, scale, logits.shape)
+        cache = keep(CrossEntropyCache, probabilities, rows, labels, counted, weight_of_row, scale, logits.shape)
+        return loss, cache
 
-    def _rows(self, logits, labels, weight_of_row, counted, class_weight, out):
+    def _rows_that_count(self, labels):
+        """The places of labels (N,) that aren't ignored; None if that is all of them, or if they are on a GPU."""
+        if not isinstance(labels, np.ndarray):
+            return None
+        rows = np.flatnonzero(labels != self.ignore_index)
+        return None if len(rows) == len(labels) else rows
+
+    def _losses(self, logits, labels, weight_of_row, counted, class_weight, out):
         """Losses of some rows; their probabilities go to `out`."""
         xp = array_module(logits)
         shifted = xp.subtract(logits, logits.max(axis=1, keepdims=True), out=out)
@@ -91,17 +112,27 @@ class CrossEntropyLoss(Module):
         return losses
 
     def backward(self, dloss, cache):
-        """dloss -> dlogits (…, C)
+        """dloss -> dlogits (…, C), zero in rows that don't count"""
+        of_counted, rows = self.backward_counted(dloss, cache)
+        if rows is None:
+            return of_counted.reshape(cache.shape)
+        dx = array_module(of_counted).zeros(cache.shape, dtype=of_counted.dtype)
+        dx.reshape(-1, cache.shape[-1])[rows] = of_counted
+        return dx
+
+    def backward_counted(self, dloss, cache):
+        """dloss -> dlogits (M, C) of the rows that count, and which rows of the flattened logits these are: (M,) or
+        None for all.
 
         From ∂ log p[c]/∂x[j] = δ[c,j] − p[j], without smoothing:  dx[j] = w[y] (p[j] − δ[j,y]) · dloss / scale.
         A smoothed target q adds, for every class c with weight w[c] ε/C, the same term:
         dx[j] = (Σ_c q[c]) p[j] − q[j],  q[c] = (1−ε) w[y] δ[c,y] + ε/C w[c].
         """
-        p, labels, counted, weight_of_row, scale, shape = cache
+        p, rows, labels, counted, weight_of_row, scale, _ = cache
         xp = array_module(p)
         smooth, classes = self.label_smoothing, p.shape[1]
         if self.reduction == "none":
-            factor = dloss.reshape(-1)
+            factor = dloss.reshape(-1) if rows is None else dloss.reshape(-1)[rows]
         elif self.reduction == "sum":
             factor = dloss
         else:  # when all labels are ignored, every row's weight is 0: the gradient must be 0, not 0/0
@@ -117,7 +148,7 @@ class CrossEntropyLoss(Module):
         dx[xp.arange(len(labels)), labels] -= on_label
         if smooth:
             dx -= spread[:, None] if class_weight is None else spread[:, None] * class_weight
-        return dx.reshape(shape)
+        return dx, rows
 
 
 def check_labels(leading_shape, labels, classes: int, ignore_index: int) -> None:

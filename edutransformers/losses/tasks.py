@@ -64,15 +64,16 @@ class NextTokenLoss(Module):
     def forward(self, logits, labels):
         if tuple(labels.shape) != tuple(logits.shape[:-1]):
             raise ValueError(f"labels have shape {tuple(labels.shape)}, expected {tuple(logits.shape[:-1])}")
-        loss, cache = self.cross_entropy.forward(logits[:, :-1], labels[:, 1:])
-        return loss, keep(logits.shape, cache)
+        next_tokens = array_module(labels).full_like(labels, self.cross_entropy.ignore_index)
+        next_tokens[:, :-1] = labels[:, 1:]
+        return self.cross_entropy.forward(logits, next_tokens)
 
     def backward(self, dloss, cache):
-        shape, loss_cache = cache
-        dshifted = self.cross_entropy.backward(dloss, loss_cache)
-        dlogits = array_module(dshifted).zeros(shape, dtype=dshifted.dtype)
-        dlogits[:, :-1] = dshifted
-        return dlogits
+        return self.cross_entropy.backward(dloss, cache)
+
+    def backward_counted(self, dloss, cache):
+        """dloss -> dlogits of the rows that count, and which rows these are: see CrossEntropyLoss."""
+        return self.cross_entropy.backward_counted(dloss, cache)
 
 
 class SpanLoss(Module):

@@ -41,7 +41,7 @@ from .outputs import (
     SequenceClassifierOutput,
     TokenClassifierOutput,
 )
-from .tasks import MultipleChoiceTask, SpanTask, TaskModel, loss_cache_of
+from .tasks import MultipleChoiceTask, SpanTask, TaskModel, VocabularyTask, loss_cache_of
 from .text_inputs import check_text_inputs, default_ids, head_mask_by_layer, visible_source, visible_tokens
 
 
@@ -346,8 +346,9 @@ class BertPredictionHead(Module):
         logits, decoder_cache = self.decoder.forward(x)
         return logits, keep(PredictionHeadCache, dense_cache, activation_cache, norm_cache, decoder_cache)
 
-    def backward(self, dlogits, cache):
-        dx = self.decoder.backward(dlogits, cache.decoder)
+    def backward(self, dlogits, cache, rows=None):
+        """dlogits (B, T, V), or (M, V) of the M tokens `rows` alone -> dx (B, T, D)"""
+        dx = self.decoder.backward(dlogits, cache.decoder, rows)
         dx = self.norm.backward(dx, cache.norm)
         dx = self.activation.backward(dx, cache.activation)
         return self.dense.backward(dx, cache.dense)
@@ -476,7 +477,7 @@ class BertModel(BertPreTrainedModel):
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-class BertForMaskedLM(TaskModel, BertPreTrainedModel):
+class BertForMaskedLM(VocabularyTask, BertPreTrainedModel):
     """Which word stands behind each [MASK]? labels (B, T): the word's id where it counts, −100 elsewhere."""
 
     checkpoint_names = {"head": "cls.predictions"}
@@ -491,7 +492,7 @@ class BertForMaskedLM(TaskModel, BertPreTrainedModel):
         return self.head.decoder
 
 
-class BertLMHeadModel(TaskModel, BertPreTrainedModel):
+class BertLMHeadModel(VocabularyTask, BertPreTrainedModel):
     """Which word comes next? With `is_decoder=True` each token sees only itself and those before it."""
 
     checkpoint_names = {"head": "cls.predictions"}
@@ -613,13 +614,17 @@ class BertForPreTraining(BertPreTrainedModel):
         names = ("loss", "prediction_logits", "seq_relationship_logits", "hidden_states", "attentions")
         check_output_names(d_output, names, self)
         dwords, dorder = d_output.get("prediction_logits"), d_output.get("seq_relationship_logits")
+        rows = None  # of the words, those that dwords is about
         if d_output.get("loss") is not None:
             words_loss_cache, order_loss_cache = loss_cache_of(self, cache, "losses")
-            dwords = add_gradients(dwords, self.loss.backward(d_output["loss"], words_loss_cache))
+            if dwords is None:
+                dwords, rows = self.loss.backward_counted(d_output["loss"], words_loss_cache)
+            else:
+                dwords = add_gradients(dwords, self.loss.backward(d_output["loss"], words_loss_cache))
             dorder = add_gradients(dorder, self.loss.backward(d_output["loss"], order_loss_cache))
         d_states = {name: d_output[name] for name in ("hidden_states", "attentions") if name in d_output}
         if dorder is not None:
             d_states["pooler_output"] = self.seq_relationship.backward(dorder, cache.seq_relationship)
         if dwords is not None:
-            d_states["last_hidden_state"] = self.predictions.backward(dwords, cache.predictions)
+            d_states["last_hidden_state"] = self.predictions.backward(dwords, cache.predictions, rows)
         return self.bert.backward(d_states, cache.bert)

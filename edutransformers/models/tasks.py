@@ -43,11 +43,16 @@ class TaskModel(PreTrainedModel):
 
     def backward(self, d_output, cache):
         check_output_names(d_output, ("loss", "logits", "hidden_states", "attentions", "cross_attentions"), self)
-        dlogits = self.gradient_of_logits(d_output, cache.loss)
         d_states = {name: d for name, d in d_output.items() if name not in ("loss", "logits")}
-        if dlogits is not None:
-            d_states[self.feature] = self.head.backward(dlogits, cache.head)
+        d_feature = self.backward_of_head(d_output, cache)
+        if d_feature is not None:
+            d_states[self.feature] = d_feature
         return self.base_model.backward(d_states, cache.base)
+
+    def backward_of_head(self, d_output, cache: TaskCache):
+        """The gradient of the state that the head reads; None if neither loss nor logits have one."""
+        dlogits = self.gradient_of_logits(d_output, cache.loss)
+        return None if dlogits is None else self.head.backward(dlogits, cache.head)
 
     def gradient_of_logits(self, d_output, loss_cache):
         """What the loss and a gradient given for the logits themselves add up to."""
@@ -60,6 +65,21 @@ class TaskModel(PreTrainedModel):
 
     def head_options(self, generator) -> dict:
         return {"generator": generator} if isinstance(self.head, DropoutLinear) else {}
+
+
+class VocabularyTask(TaskModel):
+    """A task whose head scores every word of the vocabulary, for every token.
+
+    Its logits are by far the largest array of a training step, and of most tokens they don't count: masked language
+    modelling labels one in seven. So the loss's gradient is only computed, and taken through the head's last product,
+    for those tokens that count.
+    """
+
+    def backward_of_head(self, d_output, cache):
+        if d_output.get("loss") is None or d_output.get("logits") is not None:
+            return super().backward_of_head(d_output, cache)
+        dlogits, rows = self.loss.backward_counted(d_output["loss"], loss_cache_of(self, cache))
+        return self.head.backward(dlogits, cache.head, rows)
 
 
 _NO_LABELS = "backward was given a gradient for the loss, but forward was given no labels, so there is no loss"

@@ -41,3 +41,19 @@ def test_wrong_width_names_both():
 def test_repr():
     assert repr(Linear(5, 3)) == "Linear(5 -> 3)"
     assert repr(Linear(5, 3, bias=False)) == "Linear(5 -> 3, no bias)"
+
+
+def test_gradients_of_some_rows(rng):
+    """`rows` names those that have a gradient; the result is that of a dy with zeros in all others."""
+    x = rng.standard_normal((2, 4, 5))
+    dy = np.zeros((8, 3))
+    rows = np.array([6, 1, 3])
+    dy[rows] = rng.standard_normal((3, 3))
+    results = []
+    for given, chosen in ((dy.reshape(2, 4, 3), None), (dy[rows], rows)):
+        layer = Linear(5, 3, generator=np.random.default_rng(0)).astype("float64")
+        _, cache = layer.forward(x)
+        results.append((layer.backward(given, cache, chosen), layer.weight.grad, layer.bias.grad))
+    assert np.abs(results[0][0]).max() > 0
+    for whole, some in zip(*results):
+        np.testing.assert_allclose(some, whole, atol=1e-15)

@@ -138,3 +138,26 @@ def test_bad_options():
         CrossEntropyLoss(label_smoothing=1.5)
     with pytest.raises(ValueError, match="unknown reduction 'avg': expected one of mean, sum, none"):
         CrossEntropyLoss(reduction="avg")
+
+
+@pytest.mark.parametrize("reduction", ["mean", "none"])
+def test_only_rows_that_count_are_worked_on(rng, reduction):
+    """The cache holds their probabilities alone, and their gradients are those of the whole backward."""
+    logits, labels = rng.standard_normal((2, 3, C)), np.array([[-100, 2, 1], [-100, -100, 4]])
+    loss_function = CrossEntropyLoss(reduction=reduction)
+    dloss = 0.7 if reduction == "mean" else rng.standard_normal((2, 3))
+    _, cache = loss_function.forward(logits, labels)
+    assert cache.probabilities.shape == (3, C)
+    of_counted, rows = loss_function.backward_counted(dloss, cache)
+    np.testing.assert_array_equal(rows, [1, 2, 5])
+    whole = loss_function.backward(dloss, loss_function.forward(logits, labels)[1]).reshape(6, C)
+    np.testing.assert_array_equal(whole[rows], of_counted)
+    assert not whole[[0, 3, 4]].any()
+
+
+def test_rows_are_none_when_all_count(rng):
+    loss_function = CrossEntropyLoss()
+    _, cache = loss_function.forward(rng.standard_normal((4, C)), LABELS)
+    dlogits, rows = loss_function.backward_counted(1.0, cache)
+    assert rows is None
+    assert dlogits.shape == (4, C)
