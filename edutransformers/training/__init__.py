@@ -3,7 +3,8 @@
 To read: optimizers/, schedules.py, clipping.py (a step), data.py, collators.py (batches), trainer_loop.py (the loop).
 """
 
-from .arguments import TrainingArguments
+from .argument_parser import HfArgumentParser
+from .arguments import EvaluationStrategy, IntervalStrategy, TrainingArguments
 from .callbacks import (
     DefaultFlowCallback,
     EarlyStoppingCallback,
@@ -39,6 +40,9 @@ __all__ = [
     "DefaultFlowCallback",
     "EarlyStoppingCallback",
     "EvalPrediction",
+    "EvaluationStrategy",
+    "HfArgumentParser",
+    "IntervalStrategy",
     "Optimizer",
     "PredictionOutput",
     "PrinterCallback",

@@ -5,14 +5,29 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import asdict, dataclass, fields
+from enum import Enum
 
+from .. import logging
+from .argument_setters import ArgumentSetters
+from .foreign_arguments import explain
 from .schedules import SCHEDULES
 
-STRATEGIES = ("no", "steps", "epoch")
+
+class IntervalStrategy(str, Enum):
+    """When something happens again and again. The plain words do as well."""
+
+    NO = "no"
+    STEPS = "steps"
+    EPOCH = "epoch"
+
+
+EvaluationStrategy = IntervalStrategy  # the original has two names for these three words
+LOG_LEVELS = ("passive", "debug", "info", "warning", "error", "critical")
+STRATEGIES = tuple(strategy.value for strategy in IntervalStrategy)
 
 
 @dataclass
-class TrainingArguments:
+class TrainingArguments(ArgumentSetters):
     """The settings of a training run. Only what works here is a field: any other name is a `TypeError`.
 
     A "step" is one change of the weights; with `gradient_accumulation_steps=n` it takes n batches. A number of steps
@@ -22,16 +37,23 @@ class TrainingArguments:
     output_dir: str  # checkpoints go into subfolders checkpoint-<step>
     overwrite_output_dir: bool = False  # False: train() refuses to mix a new run's checkpoints with an old one's
 
+    # what a script should do; train(), evaluate() and predict() don't look at it
+    do_train: bool = False
+    do_eval: bool = False  # True as soon as there is an evaluation_strategy
+    do_predict: bool = False
+
     # when to evaluate: "no", every `eval_steps` steps, every "epoch"
     evaluation_strategy: str = "no"
     eval_strategy: str | None = None  # later versions' name for the same
     eval_steps: float | None = None  # None: as often as `logging_steps`
     eval_delay: float = 0  # no evaluation before this many steps (or epochs)
     prediction_loss_only: bool = False  # evaluation keeps no predictions
+    eval_accumulation_steps: int | None = None  # batches whose predictions stay on a GPU at a time; None: all
 
     # batches
     per_device_train_batch_size: int = 8
     per_device_eval_batch_size: int = 8
+    auto_find_batch_size: bool = False  # begin anew with half the batch when the memory is too small
     gradient_accumulation_steps: int = 1  # batches whose gradients are averaged before a step
     dataloader_drop_last: bool = False
     group_by_length: bool = False  # texts of about one length in a batch: much less padding
@@ -56,15 +78,18 @@ class TrainingArguments:
     label_smoothing_factor: float = 0.0
 
     # logs
+    log_level: str = "passive"  # what the package prints: debug, info, warning, error, critical; passive: as it is set
     logging_strategy: str = "steps"
     logging_first_step: bool = False
     logging_steps: float = 500
     disable_tqdm: bool = False  # True: print the logs, no progress bars
+    include_tokens_per_second: bool = False  # train_tokens_per_second among the metrics of train()
 
     # checkpoints
     save_strategy: str = "steps"
     save_steps: float = 500
     save_total_limit: int | None = None  # older ones are deleted, the best never
+    save_safetensors: bool = True  # False: weights as pytorch_model.bin, for programs that know nothing else
     load_best_model_at_end: bool = False
     metric_for_best_model: str | None = None  # None with load_best_model_at_end: "loss"
     greater_is_better: bool | None = None  # None: True unless the metric is a loss
@@ -75,9 +100,14 @@ class TrainingArguments:
     seed: int = 42  # dropout, and new weights of model_init
     data_seed: int | None = None  # order of the data; None: seed
 
-    # memory
+    # device and memory
+    use_cpu: bool = False  # move the model to the processor; False: train it where it is
     gradient_checkpointing: bool = False  # recompute activations in backward instead of keeping them
     include_inputs_for_metrics: bool = False  # compute_metrics gets the inputs too
+
+    def __new__(cls, *args, **values):
+        explain(values, cls.__dataclass_fields__)
+        return super().__new__(cls)
 
     def __post_init__(self):
         if self.eval_strategy is not None:
@@ -87,14 +117,8 @@ class TrainingArguments:
                     "are two names for one setting: give only one"
                 )
             self.evaluation_strategy = self.eval_strategy
-        for name in ("evaluation_strategy", "logging_strategy", "save_strategy"):
-            value = getattr(self, name)
-            value = getattr(value, "value", value)  # the original's enumerations are accepted too
-            if value not in STRATEGIES:
-                raise ValueError(f"{name} is {value!r}: expected one of {', '.join(STRATEGIES)}")
-            setattr(self, name, value)
-        self.eval_strategy = self.evaluation_strategy
         self.output_dir = str(self.output_dir)
+        self._check_strategies()
         self._check_numbers()
         if self.evaluation_strategy == "steps" and self.eval_steps is None:
             self.eval_steps = self.logging_steps
@@ -103,15 +127,27 @@ class TrainingArguments:
         if self.metric_for_best_model is not None and self.greater_is_better is None:
             self.greater_is_better = not self.metric_for_best_model.endswith("loss")
 
+    def _check_strategies(self):
+        for name in ("evaluation_strategy", "logging_strategy", "save_strategy"):
+            value = getattr(self, name)
+            value = getattr(value, "value", value)
+            if value not in STRATEGIES:
+                raise ValueError(f"{name} is {value!r}: expected one of {', '.join(STRATEGIES)}")
+            setattr(self, name, value)
+        self.eval_strategy = self.evaluation_strategy
+        self.do_eval = self.do_eval or self.evaluation_strategy != "no"
+        if self.log_level not in LOG_LEVELS:
+            raise ValueError(f"log_level is {self.log_level!r}: expected one of {', '.join(LOG_LEVELS)}")
+
     def _check_numbers(self):
         counts = ("per_device_train_batch_size", "per_device_eval_batch_size", "gradient_accumulation_steps")
         for name in counts:
             self._check(name, whole=True, low=1)
         for name in ("max_steps", "warmup_steps", "seed"):
             self._check(name, whole=True, low=-1 if name == "max_steps" else 0)
-        for name in ("save_total_limit", "data_seed"):
+        for name in ("save_total_limit", "eval_accumulation_steps", "data_seed"):
             if getattr(self, name) is not None:
-                self._check(name, whole=True, low=1 if name == "save_total_limit" else 0)
+                self._check(name, whole=True, low=0 if name == "data_seed" else 1)
         for name in ("learning_rate", "weight_decay", "adam_epsilon", "max_grad_norm", "eval_delay"):
             self._check(name, low=0)
         for name in ("adam_beta1", "adam_beta2"):
@@ -179,6 +215,10 @@ class TrainingArguments:
             return num_training_steps
         return math.ceil(num_training_steps * value) if 0 < value < 1 else int(value)
 
+    def get_process_log_level(self) -> int:
+        """`log_level` as a number of Python's logging; of "passive", the one that is set."""
+        return logging.get_verbosity() if self.log_level == "passive" else logging.get_log_levels_dict()[self.log_level]
+
     # -- as a dictionary ----------------------------------------------------------------------------------------------
 
     def to_dict(self) -> dict:
@@ -187,10 +227,16 @@ class TrainingArguments:
     def to_json_string(self) -> str:
         return json.dumps(self.to_dict(), indent=2) + "\n"
 
+    def to_sanitized_dict(self) -> dict:
+        """`to_dict` for tables of hyperparameters: numbers, truth values and text; all else as text."""
+        values = {**self.to_dict(), "train_batch_size": self.train_batch_size, "eval_batch_size": self.eval_batch_size}
+        return {n: value if type(value) in (bool, int, float, str) else str(value) for n, value in values.items()}
+
     @classmethod
     def from_dict(cls, values: dict) -> TrainingArguments:
         """The reverse of `to_dict`. An unknown name raises `TypeError`."""
         known = {field.name for field in fields(cls)}
+        explain(values, known)
         for name in values:
             if name not in known:
                 raise TypeError(f"TrainingArguments has no field {name!r}")

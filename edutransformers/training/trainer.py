@@ -13,13 +13,13 @@ trainer_checkpoints.py.
 from __future__ import annotations
 
 import inspect
-import logging
 from typing import NamedTuple
 
 import numpy as np
 
 from ..backend import as_array_like
 from ..layers import Embedding
+from ..logging import get_logger, set_verbosity
 from ..losses import CrossEntropyLoss, NextTokenLoss
 from ..module import Module, keep
 from .arguments import TrainingArguments
@@ -34,7 +34,7 @@ from .trainer_evaluation import TrainerEvaluation
 from .trainer_loop import TrainerLoop
 from .trainer_state import TrainerControl, TrainerState
 
-logger = logging.getLogger("edutransformers.training")
+logger = get_logger(__name__)
 
 
 class LossCache(NamedTuple):
@@ -72,6 +72,8 @@ class Trainer(TrainerLoop, TrainerData, TrainerEvaluation, TrainerCheckpoints):
         preprocess_logits_for_metrics=None,
     ):
         self.args = TrainingArguments("tmp_trainer") if args is None else args
+        if self.args.log_level != "passive":
+            set_verbosity(self.args.get_process_log_level())
         set_seed(self.args.seed)
         self.model_init = model_init
         if (model is None) == (model_init is None):
@@ -79,6 +81,8 @@ class Trainer(TrainerLoop, TrainerData, TrainerEvaluation, TrainerCheckpoints):
         self.model = self.call_model_init() if model is None else model
         if not hasattr(self.model, "backward"):
             raise TypeError(f"Trainer trains a Module with a backward, got {type(self.model).__name__}")
+        if self.args.use_cpu:
+            self.model.to("cpu")
         self.tokenizer = tokenizer
         self.data_collator = self._default_collator() if data_collator is None else data_collator
         self.train_dataset, self.eval_dataset = train_dataset, eval_dataset

@@ -1,10 +1,17 @@
 """TrainingArguments: defaults, what follows from them, and a clear sentence for what makes no sense."""
 
+import copy
+import dataclasses
 import json
+import logging
+import pickle
+import re
 
 import pytest
 
-from edutransformers.training import TrainingArguments
+from edutransformers import logging as edutransformers_logging
+from edutransformers.training import IntervalStrategy, TrainingArguments
+from edutransformers.training.foreign_arguments import REASONS
 
 
 def test_defaults_are_the_originals():
@@ -21,10 +28,11 @@ def test_defaults_are_the_originals():
         "metric_for_best_model": None, "greater_is_better": None, "ignore_data_skip": False,
         "label_smoothing_factor": 0.0, "group_by_length": False, "length_column_name": "length",
         "resume_from_checkpoint": None, "gradient_checkpointing": False, "include_inputs_for_metrics": False,
+        "do_train": False, "do_eval": False, "do_predict": False, "eval_accumulation_steps": None, "use_cpu": False,
+        "auto_find_batch_size": False, "include_tokens_per_second": False, "log_level": "passive",
     }  # fmt: skip
     ours = args.to_dict()
     assert {name: ours[name] for name in expected} == expected
-    assert set(ours) - set(expected) == {"eval_strategy", "disable_tqdm"}  # 5.x's name; None in the original
     assert (args.train_batch_size, args.eval_batch_size) == (8, 8)
 
 
@@ -56,8 +64,11 @@ def test_what_follows():
 def test_as_a_dictionary_and_back():
     args = TrainingArguments("out", learning_rate=1e-3, evaluation_strategy="epoch")
     assert TrainingArguments.from_dict(json.loads(args.to_json_string())) == args
-    with pytest.raises(TypeError, match="no field 'fsdp'"):
-        TrainingArguments.from_dict({"output_dir": "out", "fsdp": ""})
+    with pytest.raises(TypeError, match="no field 'fsdpp'"):
+        TrainingArguments.from_dict({"output_dir": "out", "fsdpp": ""})
+    assert copy.deepcopy(args) == pickle.loads(pickle.dumps(args)) == dataclasses.replace(args) == args
+    plain = args.to_sanitized_dict()
+    assert (plain["learning_rate"], plain["save_total_limit"], plain["train_batch_size"]) == (1e-3, "None", 8)
 
 
 def test_unknown_names_are_type_errors():
@@ -128,3 +139,100 @@ def test_the_best_model_by_steps():
             eval_steps=eval_steps,
             save_steps=save_steps,
         )
+
+
+# -- the original's names ---------------------------------------------------------------------------------------------
+
+FIELDS_OF_4_34 = """
+    output_dir overwrite_output_dir do_train do_eval do_predict evaluation_strategy prediction_loss_only
+    per_device_train_batch_size per_device_eval_batch_size per_gpu_train_batch_size per_gpu_eval_batch_size
+    gradient_accumulation_steps eval_accumulation_steps eval_delay learning_rate weight_decay adam_beta1 adam_beta2
+    adam_epsilon max_grad_norm num_train_epochs max_steps lr_scheduler_type warmup_ratio warmup_steps log_level
+    log_level_replica log_on_each_node logging_dir logging_strategy logging_first_step logging_steps
+    logging_nan_inf_filter save_strategy save_steps save_total_limit save_safetensors save_on_each_node no_cuda use_cpu
+    use_mps_device seed data_seed jit_mode_eval use_ipex bf16 fp16 fp16_opt_level half_precision_backend bf16_full_eval
+    fp16_full_eval tf32 local_rank ddp_backend tpu_num_cores tpu_metrics_debug debug dataloader_drop_last eval_steps
+    dataloader_num_workers past_index run_name disable_tqdm remove_unused_columns label_names load_best_model_at_end
+    metric_for_best_model greater_is_better ignore_data_skip sharded_ddp fsdp fsdp_min_num_params fsdp_config
+    fsdp_transformer_layer_cls_to_wrap deepspeed label_smoothing_factor optim optim_args adafactor group_by_length
+    length_column_name report_to ddp_find_unused_parameters ddp_bucket_cap_mb ddp_broadcast_buffers
+    dataloader_pin_memory skip_memory_metrics use_legacy_prediction_loop push_to_hub resume_from_checkpoint
+    hub_model_id hub_strategy hub_token hub_private_repo hub_always_push gradient_checkpointing
+    include_inputs_for_metrics fp16_backend push_to_hub_model_id push_to_hub_organization push_to_hub_token
+    mp_parameters auto_find_batch_size full_determinism torchdynamo ray_scope ddp_timeout torch_compile
+    torch_compile_backend torch_compile_mode dispatch_batches include_tokens_per_second
+""".split()  # noqa: SIM905 (a list of words is read best as words)
+
+
+COMING = {"logging_dir", "bf16", "fp16", "bf16_full_eval", "fp16_full_eval", "dataloader_num_workers", "optim",
+          "optim_args", "adafactor", "report_to", "dataloader_pin_memory"}  # fmt: skip
+
+
+def test_each_of_the_originals_settings_is_here_or_explained():
+    ours = {field.name for field in dataclasses.fields(TrainingArguments)}
+    assert len(FIELDS_OF_4_34) == 112
+    assert not set(FIELDS_OF_4_34) - ours - set(REASONS) - COMING
+    assert not ours & set(REASONS), "a field needs no excuse"
+    for name, reason in REASONS.items():
+        with pytest.raises(TypeError, match=f"no '{name}', which the original has: {re.escape(reason)}"):
+            TrainingArguments("out", **{name: None})
+        with pytest.raises(TypeError, match=f"no '{name}'"):
+            TrainingArguments.from_dict({"output_dir": "out", name: None})
+
+
+def test_a_subclass_may_have_fields_of_its_own():
+    @dataclasses.dataclass
+    class More(TrainingArguments):
+        deepspeed: str | None = None
+        rank: int = 3
+
+    assert (More("out", deepspeed="x", rank=4).deepspeed, More("out").rank) == ("x", 3)
+    with pytest.raises(TypeError, match="no 'fsdp'"):
+        More("out", fsdp="")
+
+
+def test_settings_that_belong_together():
+    args = TrainingArguments("out", logging_steps=7)
+    args.set_training(1e-3, 16, 0.1, 2, 50, 4, 1, True).set_testing(3, True).set_save("epoch", total_limit=2)
+    assert (args.learning_rate, args.per_device_train_batch_size, args.weight_decay) == (1e-3, 16, 0.1)
+    assert (args.num_train_epochs, args.max_steps, args.gradient_accumulation_steps) == (2, 50, 4)
+    assert (args.seed, args.gradient_checkpointing, args.do_train, args.do_predict) == (1, True, True, True)
+    assert (args.per_device_eval_batch_size, args.prediction_loss_only) == (3, True)
+    assert (args.save_strategy, args.save_steps, args.save_total_limit) == ("epoch", 500, 2)
+    args.set_evaluate(IntervalStrategy.STEPS, 20, 5, 2, 10).set_logging("epoch", 9, "info", True)
+    assert (args.evaluation_strategy, args.eval_strategy, args.eval_steps, args.do_eval) == ("steps", "steps", 20, True)
+    assert (args.per_device_eval_batch_size, args.eval_accumulation_steps, args.eval_delay) == (5, 2, 10)
+    assert args.prediction_loss_only is False
+    assert (args.logging_strategy, args.logging_steps, args.log_level, args.logging_first_step) == (
+        "epoch", 9, "info", True,
+    )  # fmt: skip
+    args.set_optimizer("adamw_torch", 2e-3, 0.2, 0.8, 0.9, 1e-6).set_lr_scheduler("cosine", 4, 60, 0.1, 5)
+    assert (args.learning_rate, args.adam_beta1, args.adam_beta2, args.adam_epsilon) == (2e-3, 0.8, 0.9, 1e-6)
+    assert (args.weight_decay, args.lr_scheduler_type, args.num_train_epochs, args.max_steps) == (0.2, "cosine", 4, 60)
+    assert (args.warmup_ratio, args.warmup_steps) == (0.1, 5)
+    args.set_dataloader(2, 3, True, 1, True, True, 9)
+    assert (args.train_batch_size, args.eval_batch_size, args.dataloader_drop_last, args.data_seed) == (2, 3, True, 9)
+    assert (args.auto_find_batch_size, args.ignore_data_skip) == (True, True)
+    assert args.set_evaluate().evaluation_strategy == "no"
+    assert args.do_eval is False
+    with pytest.raises(ValueError, match="eval_steps is 0"):
+        args.set_evaluate("steps", 0)
+    with pytest.raises(ValueError, match="save_strategy is 'often'"):
+        args.set_save("often")
+    assert TrainingArguments.from_dict(args.to_dict()).warmup_steps == 5
+
+
+def test_setters_set_fields_only():
+    """A name that no field has would be kept and never looked at."""
+    fields = {field.name for field in dataclasses.fields(TrainingArguments)}
+    args = TrainingArguments("out")
+    for name in ("training", "evaluate", "testing", "save", "logging", "optimizer", "lr_scheduler", "dataloader"):
+        getattr(args, f"set_{name}")()
+    assert not set(vars(args)) - fields - COMING
+
+
+def test_the_level_of_logs():
+    assert TrainingArguments("out", log_level="info").get_process_log_level() == logging.INFO
+    assert TrainingArguments("out").get_process_log_level() == edutransformers_logging.get_verbosity()
+    with pytest.raises(ValueError, match="log_level is 'loud': expected one of passive, debug"):
+        TrainingArguments("out", log_level="loud")
