@@ -177,7 +177,7 @@ def test_a_state_of_another_model_is_refused():
     small.grad = np.ones(3)
     optimizer = AdamW([small])
     optimizer.step()
-    with pytest.raises(ValueError, match=r"shape \(3,\), but the parameter has \(4,\)"):
+    with pytest.raises(ValueError, match=r"shape \(3,\), but here it has \(4,\)"):
         AdamW([large]).load_state_dict(optimizer.state_dict())
     with pytest.raises(ValueError, match="groups of"):
         AdamW([small, large]).load_state_dict(optimizer.state_dict())

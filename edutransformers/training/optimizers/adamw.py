@@ -5,12 +5,10 @@ from __future__ import annotations
 import math
 
 from ...backend import array_module
-from ...module import Parameter
-from .base import Optimizer
-from .chunks import chunk_bounds, flat_state, run_chunks, writable_flat
+from .elementwise import ElementwiseOptimizer, check_settings
 
 
-class AdamW(Optimizer):
+class AdamW(ElementwiseOptimizer):
     """Adam with decoupled weight decay (Loshchilov & Hutter 2017; Adam: Kingma & Ba 2014). Equal to torch.optim.AdamW.
 
     Step t, for every number w with gradient g:
@@ -31,70 +29,60 @@ class AdamW(Optimizer):
     so the arrays see two multiplications less and the rest is Python numbers.
 
     lr, betas, eps, weight_decay   as above; torch's defaults
+    amsgrad                        divide by the root of the largest v so far, so that steps along a weight never grow
+                                   again (Reddi et al. 2018); one array more
     correct_bias                   False leaves out the hats (the original BERT code did)
     threads                        how many threads share the work on the CPU; None: two for large models. The result is
                                    the same bit for bit.
 
-    Why chunks: written as whole-array expressions, each of the dozen operations reads and writes main memory. Taken
-    128 K numbers at a time, with one scratch buffer and `out=` everywhere, all operations on a chunk happen in the
-    cache.
+    Keeps m and v: 8 bytes for each float32 weight.
     """
 
     def __init__(
-        self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=1e-2, correct_bias=True, threads=None
+        self,
+        params,
+        lr=1e-3,
+        betas=(0.9, 0.999),
+        eps=1e-8,
+        weight_decay=1e-2,
+        amsgrad=False,
+        correct_bias=True,
+        threads=None,
     ):
         defaults = {"lr": lr, "betas": tuple(betas), "eps": eps, "weight_decay": weight_decay}
-        super().__init__(params, {**defaults, "correct_bias": correct_bias})
-        self.threads = threads
+        super().__init__(params, {**defaults, "amsgrad": amsgrad, "correct_bias": correct_bias}, threads)
 
     def check(self, settings):
-        for name in ("lr", "eps", "weight_decay"):
-            if not settings[name] >= 0:
-                raise ValueError(f"AdamW: {name} is {settings[name]}, expected a number from 0 up")
-        if len(settings["betas"]) != 2 or not all(0 <= beta < 1 for beta in settings["betas"]):
+        check_settings(self, settings, "lr", "eps", "weight_decay")
+        betas = settings["betas"]
+        if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
             raise ValueError(
-                f"AdamW: betas are {settings['betas']}, expected two numbers from 0 up to, not including, 1"
+                f"{type(self).__name__}: betas are {betas}, expected two numbers from 0 up to, not including, 1"
             )
 
-    def step(self):
-        chunks = []
-        for group in self.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    chunks += self._prepare(parameter, group)
-        run_chunks(adamw_chunk, chunks, self.threads)
+    def kept(self, group):
+        return ("exp_avg", "exp_avg_sq") + (("max_exp_avg_sq",) if group["amsgrad"] else ())
 
-    def _prepare(self, parameter: Parameter, group: dict) -> list[tuple]:
-        """Count the step, and cut the parameter's arrays into chunks: (w, g, m, v, the step's numbers)."""
-        state = self.state.get(parameter)
-        if state is None:
-            zeros = array_module(parameter.data).zeros_like
-            state = {"step": 0, "exp_avg": zeros(parameter.data), "exp_avg_sq": zeros(parameter.data)}
-            self.state[parameter] = state
-        state["step"] += 1
-        numbers = _numbers_of_step(group, state["step"])
-        arrays = (writable_flat(parameter), parameter.grad.reshape(-1), *(flat_state(state, k) for k in _MOMENTS))
-        return [(*(x[start:stop] for x in arrays), numbers) for start, stop in chunk_bounds(parameter.data)]
+    def numbers(self, group, step):
+        """(β₁, β₂, factor of the decay, factor of the step, ε)"""
+        beta1, beta2 = (float(beta) for beta in group["betas"])
+        lr = float(group["lr"])
+        correction1, root2 = 1.0, 1.0
+        if group["correct_bias"]:
+            correction1, root2 = 1 - beta1**step, math.sqrt(1 - beta2**step)
+        keep_of_w = 1 - lr * float(group["weight_decay"])
+        return beta1, beta2, keep_of_w, lr * root2 / correction1, float(group["eps"]) * root2
+
+    @staticmethod
+    def update(numbers, scratch, w, g, m, v, largest=None):
+        adamw_chunk(numbers, scratch, w, g, m, v, largest)
 
 
-_MOMENTS = ("exp_avg", "exp_avg_sq")
-
-
-def _numbers_of_step(group: dict, step: int) -> tuple[float, ...]:
-    """(β₁, β₂, factor of the decay, factor of the step, ε): Python floats, so that float32 arrays stay float32."""
-    beta1, beta2 = (float(beta) for beta in group["betas"])
-    lr = float(group["lr"])
-    correction1, root2 = 1.0, 1.0
-    if group["correct_bias"]:
-        correction1, root2 = 1 - beta1**step, math.sqrt(1 - beta2**step)
-    return beta1, beta2, 1 - lr * float(group["weight_decay"]), lr * root2 / correction1, float(group["eps"]) * root2
-
-
-def adamw_chunk(w, g, m, v, numbers, scratch) -> None:
-    """AdamW's four lines on flat arrays of one length, in place; `scratch` is overwritten."""
+def adamw_chunk(numbers, scratch, w, g, m, v, largest=None) -> None:
+    """AdamW's four lines on flat arrays of one length, in place; `largest` is AMSGrad's v."""
     xp = array_module(w)
     beta1, beta2, keep_of_w, rate, eps = numbers
-    step = scratch[: len(w)]
+    (step,) = scratch
     xp.multiply(g, 1 - beta1, out=step)
     m *= beta1
     m += step
@@ -103,6 +91,8 @@ def adamw_chunk(w, g, m, v, numbers, scratch) -> None:
     step *= 1 - beta2
     v *= beta2
     v += step
+    if largest is not None:
+        v = xp.maximum(largest, v, out=largest)
 
     xp.sqrt(v, out=step)
     step += eps

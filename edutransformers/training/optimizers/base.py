@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
-from ...backend import as_array_like
+import numpy as np
+
+from ...backend import array_module, as_array_like
 from ...layers import LayerNorm
 from ...module import Module, Parameter
 
 NORMS = (LayerNorm,)  # layers whose weights don't decay
+
+
+class Kept(NamedTuple):
+    """An array that an optimizer keeps for a parameter, before it is made."""
+
+    shape: tuple[int, ...]
+    dtype: object
+    start: float = 0.0  # what every number of it is before the first step
 
 
 class Optimizer:
@@ -60,6 +71,23 @@ class Optimizer:
     def check(self, settings: dict) -> None:
         """Raise `ValueError` for settings that make no sense."""
 
+    def remembers(self, parameter: Parameter, group: dict) -> dict[str, Kept]:
+        """The arrays kept for a parameter from its first step on, by name. Nothing needs to exist yet: what an
+        optimizer will cost can be added up beforehand.
+        """
+        return {}
+
+    def state_of(self, parameter: Parameter, group: dict) -> dict:
+        """What is kept for a parameter; made at its first step. "step" counts its steps."""
+        state = self.state.get(parameter)
+        if state is None:
+            xp = array_module(parameter.data)
+            state = {"step": 0}
+            for name, (shape, dtype, start) in self.remembers(parameter, group).items():
+                state[name] = xp.full(shape, start, dtype=dtype) if start else xp.zeros(shape, dtype=dtype)
+            self.state[parameter] = state
+        return state
+
     def step(self) -> None:
         """Change every parameter that has a gradient; those without are passed over."""
         raise NotImplementedError
@@ -86,27 +114,43 @@ class Optimizer:
         sizes, own = [len(g["params"]) for g in groups], [len(g["params"]) for g in self.param_groups]
         if sizes != own:
             raise ValueError(f"the saved optimizer has groups of {sizes} parameters, this one of {own}: another model?")
+        settings = [{k: v for k, v in group.items() if k != "params"} for group in groups]
+        group_of = [{**group, **new} for group, new in zip(self.param_groups, settings) for _ in group["params"]]
         state = {}
         for place, saved in state_dict["state"].items():
-            parameter = parameters[int(place)]
-            state[parameter] = {k: _copy_to(v, parameter, int(place), k) for k, v in saved.items()}
+            place = int(place)
+            expected = self.remembers(parameters[place], group_of[place])
+            state[parameters[place]] = _checked_copy(saved, expected, parameters[place], place)
         self.state = state
-        for group, saved in zip(self.param_groups, groups):
-            group.update({k: v for k, v in saved.items() if k != "params"})
+        for group, new in zip(self.param_groups, settings):
+            group.update(new)
 
     def _parameters(self) -> Iterable[Parameter]:
         return (parameter for group in self.param_groups for parameter in group["params"])
 
 
-def _copy_to(value, parameter: Parameter, place: int, name: str):
-    if not hasattr(value, "dtype") or value.ndim == 0:
-        return value
-    if value.shape != parameter.shape:
+def _checked_copy(saved: dict, expected: dict[str, Kept], parameter: Parameter, place: int) -> dict:
+    """A state with copies of its arrays where the parameter lives, if they are those that the optimizer keeps."""
+    arrays = {name: value for name, value in saved.items() if getattr(value, "ndim", 0) > 0 or name in expected}
+    if arrays.keys() != expected.keys():
         raise ValueError(
-            f"the saved optimizer's {name} of parameter {place} has shape {value.shape}, but the parameter has "
-            f"{parameter.shape}: is it another model's?"
+            f"the saved optimizer keeps {', '.join(arrays) or 'no array'} for parameter {place}, this one "
+            f"{', '.join(expected) or 'none'}: is it another optimizer's state, or one with other settings?"
         )
-    return as_array_like(value, parameter.data).copy()
+    state = dict(saved)
+    for name, (shape, dtype, _) in expected.items():
+        if arrays[name].shape != shape:
+            raise ValueError(
+                f"the saved optimizer's {name} of parameter {place} has shape {arrays[name].shape}, but here it has "
+                f"{shape}: is it another model's?"
+            )
+        if arrays[name].dtype.kind != np.dtype(dtype).kind:
+            raise ValueError(
+                f"the saved optimizer's {name} of parameter {place} is {arrays[name].dtype}, but here it is "
+                f"{np.dtype(dtype)}: is it another optimizer's state?"
+            )
+        state[name] = as_array_like(arrays[name], parameter.data).astype(dtype)  # a copy
+    return state
 
 
 def _as_groups(params) -> list[dict]:

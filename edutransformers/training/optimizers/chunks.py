@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,7 +16,7 @@ CHUNK = 128 * 1024  # numbers worked on at a time: few enough to stay in the pro
 SMALL = 1_000_000  # below this many numbers a second thread costs more than it saves
 
 
-def chunk_bounds(array: Array):
+def chunk_bounds(array: Array) -> list[tuple[int, int]]:
     """(start, stop) pairs that cut a flat view of `array` into pieces for the cache; on a GPU, one piece."""
     size = array.size
     width = CHUNK if array_module(array) is np else max(1, size)
@@ -29,34 +31,51 @@ def writable_flat(parameter: Parameter) -> Array:
     return data.reshape(-1)
 
 
-def flat_state(state: dict, name: str) -> Array:
-    if not state[name].flags.c_contiguous:
-        state[name] = array_module(state[name]).ascontiguousarray(state[name])
-    return state[name].reshape(-1)
+class Chunk(NamedTuple):
+    """A piece of a parameter's work: update(numbers, scratch, *arrays)."""
+
+    update: Callable
+    numbers: tuple[float, ...]  # what is the same for all of the parameter's numbers
+    arrays: tuple[Array, ...]  # flat: weights, gradients, what the optimizer keeps
 
 
-def run_chunks(update, chunks: list[tuple], threads: int | None) -> None:
-    """update(*chunk, scratch) for every chunk, in one or several threads: chunks don't overlap, any order will do."""
+def run_chunks(chunks: list[Chunk], buffers: tuple, threads: int | None) -> None:
+    """Call every chunk's update, in one or several threads: chunks don't overlap, any order will do.
+
+    buffers  the number types of the scratch arrays that an update gets, None for that of the weights. They are as long
+             as the chunk, used again for the next one, and hold anything.
+    """
     if not chunks:
         return
-    if threads is None:
-        large = sum(chunk[0].size for chunk in chunks) > SMALL
-        threads = min(2, os.cpu_count() or 1) if large else 1
-    if array_module(chunks[0][0]) is not np:
-        threads = 1  # a GPU works through its queue by itself
-
-    longest = max(chunk[0].size for chunk in chunks)
+    sizes = [chunk.arrays[0].size for chunk in chunks]
+    xp, longest = array_module(chunks[0].arrays[0]), max(sizes)
 
     def work(mine):
-        scratch = {}  # one buffer a number type
+        scratch = {}
         for chunk in mine:
-            dtype = chunk[0].dtype
-            if dtype not in scratch:
-                scratch[dtype] = array_module(chunk[0]).empty(longest, dtype=dtype)
-            update(*chunk, scratch[dtype])
+            w = chunk.arrays[0]
+            if w.dtype not in scratch:
+                scratch[w.dtype] = [xp.empty(longest, dtype=w.dtype if kind is None else kind) for kind in buffers]
+            chunk.update(chunk.numbers, [buffer[: w.size] for buffer in scratch[w.dtype]], *chunk.arrays)
 
+    threads = threads_for(xp, sum(sizes), threads)
+    in_threads(work, [chunks[start::threads] for start in range(threads)], threads)
+
+
+def threads_for(xp, size: int, threads: int | None) -> int:
+    """As many threads as were asked for; None: two for much work. A GPU works through its queue by itself."""
+    if xp is not np:
+        return 1
+    if threads is None:
+        return min(2, os.cpu_count() or 1) if size > SMALL else 1
+    return threads
+
+
+def in_threads(work: Callable, jobs: list, threads: int) -> None:
+    """work(job) for every job, in their order of appearance."""
     if threads == 1:
-        work(chunks)
+        for job in jobs:
+            work(job)
         return
     with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(work, [chunks[start::threads] for start in range(threads)]))
+        list(pool.map(work, jobs))
