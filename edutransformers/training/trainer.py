@@ -94,7 +94,7 @@ class Trainer(TrainerLoop, TrainerData, TrainerEvaluation, TrainerCheckpoints):
             raise ValueError("optimizers can't be given with model_init: they would hold another model's parameters")
 
         own = [DefaultFlowCallback, PrinterCallback if self.args.disable_tqdm else ProgressCallback]
-        self.callback_handler = CallbackHandler(own + list(callbacks or []), model=self.model, tokenizer=tokenizer)
+        self.callback_handler = CallbackHandler(own + list(callbacks or []), self.model, tokenizer)
         self.state, self.control = TrainerState(), TrainerControl()
         self.label_names = label_names(self.model) if self.args.label_names is None else self.args.label_names
         self.label_smoother = self._make_label_smoother()
@@ -254,4 +254,4 @@ class Trainer(TrainerLoop, TrainerData, TrainerEvaluation, TrainerCheckpoints):
         return loss
 
     def _event(self, name: str, **more) -> None:
-        self.control = self.callback_handler.call(name, self.args, self.state, self.control, **more)
+        self.control = self.callback_handler.call_event(name, self.args, self.state, self.control, **more)

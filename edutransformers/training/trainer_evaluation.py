@@ -65,7 +65,7 @@ class TrainerEvaluation:
         only_loss = args.prediction_loss_only if prediction_loss_only is None else prediction_loss_only
         was_training = self.model.training
         self.model.eval()
-        self.callback_handler.things["eval_dataloader"] = dataloader
+        self.callback_handler.eval_dataloader = dataloader
         main_input = getattr(self.model, "main_input_name", "input_ids")
 
         loss_sum, counted, samples = 0.0, 0, 0

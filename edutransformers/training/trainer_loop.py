@@ -65,8 +65,9 @@ class TrainerLoop:
         self.state.max_steps, self.state.num_train_epochs = plan.max_steps, plan.epochs
         for name in ("logging_steps", "eval_steps", "save_steps"):
             setattr(self.state, name, args.steps_of(name, plan.max_steps))
-        things = {"optimizer": self.optimizer, "lr_scheduler": self.lr_scheduler, "train_dataloader": self._loader}
-        self.callback_handler.things.update(model=self.model, **things)
+        handler = self.callback_handler
+        handler.model, handler.optimizer, handler.lr_scheduler = self.model, self.optimizer, self.lr_scheduler
+        handler.train_dataloader = self._loader
 
         start, first_step = time.perf_counter(), self.state.global_step
         self._event("on_train_begin")
@@ -113,7 +114,9 @@ class TrainerLoop:
         """Clip, step, schedule, and forget the gradients."""
         if self.args.max_grad_norm > 0:
             clip_grad_norm_(self._parameters, self.args.max_grad_norm)
+        self._event("on_pre_optimizer_step")
         self.optimizer.step()
+        self._event("on_optimizer_step")
         self.lr_scheduler.step()
         self._forget_gradients()
         self.state.global_step += 1

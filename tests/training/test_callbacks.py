@@ -8,10 +8,12 @@ from edutransformers.training import (
     EarlyStoppingCallback,
     PrinterCallback,
     ProgressCallback,
+    Trainer,
     TrainerCallback,
+    TrainerControl,
     TrainerState,
 )
-from edutransformers.training.callbacks import EVENTS
+from edutransformers.training.callbacks import EVENTS, CallbackHandler
 from tests.training.toy import accuracy, toy_data, toy_model, toy_trainer
 
 
@@ -45,7 +47,7 @@ def test_the_order_of_events(tmp_path):
     arguments.update(save_strategy="epoch", per_device_eval_batch_size=8, logging_strategy="steps")
     trainer = toy_trainer(tmp_path, train=toy_data(16), callbacks=[recorder], arguments=arguments)
     trainer.train()
-    step = ["on_step_begin", "on_substep_end", "on_step_end", "on_log"]
+    step = ["on_step_begin", "on_substep_end", "on_pre_optimizer_step", "on_optimizer_step", "on_step_end", "on_log"]
     evaluation = ["on_prediction_step", "on_prediction_step", "on_log", "on_evaluate"]
     epoch = ["on_epoch_begin", *step, *step, "on_epoch_end", *evaluation, "on_save"]
     names = [name for name, _ in recorder.events]
@@ -56,6 +58,57 @@ def test_the_order_of_events(tmp_path):
     recorder.events.clear()
     trainer.predict(toy_data(3))
     assert [name for name, _ in recorder.events] == ["on_prediction_step", "on_predict"]
+
+
+def test_gradients_are_there_around_the_optimizer(tmp_path):
+    seen = []
+
+    class Look(TrainerCallback):
+        def look(self, args, state, control, model, optimizer, **kwargs):
+            weight = dict(model.named_parameters())["classifier.weight"]
+            seen.append((state.global_step, weight.grad is not None, float(weight.data.sum()), optimizer is not None))
+
+        on_pre_optimizer_step = on_optimizer_step = on_step_end = look
+
+    toy_trainer(tmp_path, callbacks=[Look], arguments={"max_steps": 1}).train()
+    assert [look[:2] for look in seen] == [(0, True), (0, True), (1, False)]
+    assert seen[0][2] != seen[1][2] == seen[2][2]  # the weights changed between the first two
+    assert all(look[3] for look in seen)
+
+
+def test_an_own_evaluation_calls_the_events(tmp_path):
+    """As scripts for the original do: log and evaluate through the handler."""
+    recorder = Recorder()
+
+    class Own(Trainer):
+        def evaluate(self, eval_dataset=None, ignore_keys=None, metric_key_prefix="eval"):
+            metrics = {"eval_points": 7.0}
+            self.log(metrics)
+            self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+            return metrics
+
+    trainer = toy_trainer(tmp_path, trainer_class=Own, callbacks=[recorder])
+    assert trainer.evaluate()["eval_points"] == 7.0
+    control = trainer.callback_handler.on_predict(trainer.args, trainer.state, trainer.control, {"test_points": 1})
+    assert control is trainer.control
+    trainer.callback_handler.on_save(trainer.args, trainer.state, trainer.control)
+    assert [name for name, _ in recorder.events] == ["on_init_end", "on_log", "on_evaluate", "on_predict", "on_save"]
+    assert trainer.callback_handler.callback_list == "DefaultFlowCallback, PrinterCallback, Recorder"
+    for event in EVENTS:
+        assert callable(getattr(trainer.callback_handler, event))
+
+
+def test_a_callback_may_return_another_control(tmp_path):
+    class Replace(TrainerCallback):
+        def on_step_end(self, args, state, control, **kwargs):
+            return TrainerControl(should_training_stop=state.global_step == 2)
+
+    assert toy_trainer(tmp_path, callbacks=[Replace], arguments={"max_steps": 9}).train().global_step == 2
+
+
+def test_a_handler_without_the_flow_says_so(caplog):
+    CallbackHandler([PrinterCallback])
+    assert "there is no DefaultFlowCallback among the callbacks (PrinterCallback)" in caplog.text
 
 
 def test_a_callback_can_stop_training_and_epochs(tmp_path):

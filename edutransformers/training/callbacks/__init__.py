@@ -8,9 +8,10 @@
 Even when to log, evaluate and save is decided in one (DefaultFlowCallback).
 """
 
-from .base import EVENTS, CallbackHandler, TrainerCallback
+from .base import EVENTS, TrainerCallback
 from .early_stopping import EarlyStoppingCallback, is_better, metric_name
 from .flow import DefaultFlowCallback
+from .handler import CallbackHandler
 from .progress import PrinterCallback, ProgressCallback
 
 __all__ = [

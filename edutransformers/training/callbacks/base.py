@@ -1,11 +1,6 @@
-"""The events of a training run (TrainerCallback), and what calls them (CallbackHandler)."""
+"""The events of a training run: what a callback can do."""
 
 from __future__ import annotations
-
-from ...logging import get_logger
-from ..trainer_state import TrainerControl
-
-logger = get_logger(__name__)
 
 EVENTS = (
     "on_init_end",
@@ -15,6 +10,8 @@ EVENTS = (
     "on_epoch_end",
     "on_step_begin",
     "on_substep_end",
+    "on_pre_optimizer_step",
+    "on_optimizer_step",
     "on_step_end",
     "on_evaluate",
     "on_predict",
@@ -57,8 +54,14 @@ class TrainerCallback:
     def on_substep_end(self, args, state, control, **kwargs):
         """A batch was added to the gradients, but the step needs more (gradient accumulation)."""
 
+    def on_pre_optimizer_step(self, args, state, control, **kwargs):
+        """The gradients are complete and clipped; the weights are still the old ones."""
+
+    def on_optimizer_step(self, args, state, control, **kwargs):
+        """The weights have changed; the gradients are still there."""
+
     def on_step_end(self, args, state, control, **kwargs):
-        """The weights have changed."""
+        """The weights have changed, and the gradients are gone."""
 
     def on_evaluate(self, args, state, control, **kwargs):
         """An evaluation has ended; `metrics` holds its results."""
@@ -84,43 +87,3 @@ class TrainerCallback:
 
     def load_state_dict(self, state: dict) -> None:
         """Take over what `state_dict` gave."""
-
-
-class CallbackHandler:
-    """Calls an event on all callbacks, in order."""
-
-    def __init__(self, callbacks, **things):
-        self.callbacks: list[TrainerCallback] = []
-        self.things = things  # what callbacks get as keyword arguments
-        for callback in callbacks:
-            self.add_callback(callback)
-
-    def add_callback(self, callback) -> None:
-        """A callback, or a class to make one of."""
-        callback = callback() if isinstance(callback, type) else callback
-        if type(callback) in [type(other) for other in self.callbacks]:
-            logger.warning("there is a %s among the callbacks already; now there are two", type(callback).__name__)
-        self.callbacks.append(callback)
-
-    def pop_callback(self, callback):
-        """Take out a callback (or the first of a class), and return it; None if there is none."""
-        for other in self.callbacks:
-            if other is callback or (isinstance(callback, type) and isinstance(other, callback)):
-                self.callbacks.remove(other)
-                return other
-        return None
-
-    def call(self, event: str, args, state, control: TrainerControl, **more) -> TrainerControl:
-        for callback in self.callbacks:
-            returned = getattr(callback, event)(args, state, control, **self.things, **more)
-            control = control if returned is None else returned
-        return control
-
-    def state_dict(self) -> dict[str, dict]:
-        states = {type(callback).__name__: callback.state_dict() for callback in self.callbacks}
-        return {name: state for name, state in states.items() if state}
-
-    def load_state_dict(self, states: dict[str, dict]) -> None:
-        for callback in self.callbacks:
-            if type(callback).__name__ in states:
-                callback.load_state_dict(states[type(callback).__name__])
