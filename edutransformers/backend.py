@@ -188,6 +188,7 @@ def scatter_add(target: Array, ids: Array, rows: Array) -> None:
     (`np.add.reduceat`) does the same as whole-row additions.
     """
     xp = array_module(target)
+    rows = rows.astype(target.dtype, copy=False)  # float16 rows are added up in the target's float32
     if xp is not np:
         xp.add.at(target, ids, rows)  # atomic additions on the GPU
         return

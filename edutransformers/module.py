@@ -86,7 +86,10 @@ class Parameter:
         self._adding = threading.Lock()
 
     def accumulate(self, gradient: Array) -> None:
-        """Add to `grad`. The array passed in may *become* the gradient, so pass a fresh one (views are copied)."""
+        """Add to `grad`. The array passed in may *become* the gradient, so pass a fresh one (views are copied).
+
+        The gradient of a float16 weight is float32: it is a sum over many terms, and it may be larger than 65504.
+        """
         if not self.requires_grad:
             return
         if gradient.shape != self.data.shape:
@@ -94,8 +97,8 @@ class Parameter:
         with self._adding:  # batches split over threads add at the same time
             if self.grad is not None:
                 self.grad += gradient
-            elif gradient.base is not None or gradient.dtype != self.data.dtype:
-                self.grad = gradient.astype(self.data.dtype)
+            elif gradient.base is not None or gradient.dtype != self._gradient_dtype:
+                self.grad = gradient.astype(self._gradient_dtype)
             else:
                 self.grad = gradient
 
@@ -105,8 +108,12 @@ class Parameter:
             return
         with self._adding:
             if self.grad is None:
-                self.grad = array_module(self.data).zeros_like(self.data)
+                self.grad = array_module(self.data).zeros_like(self.data, dtype=self._gradient_dtype)
             scatter_add(self.grad, ids, rows)
+
+    @property
+    def _gradient_dtype(self):
+        return np.dtype(np.float32) if self.data.dtype == np.float16 else self.data.dtype
 
     @property
     def shape(self) -> tuple[int, ...]:

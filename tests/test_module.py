@@ -146,11 +146,19 @@ def test_accumulate_copies_views():
     np.testing.assert_array_equal(weight.grad, 2)
 
 
-def test_the_gradient_has_the_parameters_number_type():
-    weight = parameter(3, dtype="float16")
-    for _ in range(2):
-        weight.accumulate(np.ones(3, dtype="float64"))
-        assert weight.grad.dtype == np.float16
+@pytest.mark.parametrize(("dtype", "of_gradient"), [("float32", "float32"), ("float16", "float32")])
+def test_the_gradient_has_the_parameters_number_type_but_never_float16(dtype, of_gradient):
+    """A sum over many terms: in float16, 2048 and 1 would be 2048, and 65536 infinite."""
+    for add in (
+        lambda weight, value: weight.accumulate(np.full((3, 2), value, dtype="float64")),
+        lambda weight, value: weight.accumulate(np.full((3, 2), value, dtype=dtype)),
+        lambda weight, value: weight.accumulate_rows(np.arange(3), np.full((3, 2), value, dtype=dtype)),
+    ):
+        weight = parameter(3, 2, dtype=dtype)
+        for value in (2048, 1, 65504):
+            add(weight, value)
+            assert weight.grad.dtype == of_gradient
+        np.testing.assert_array_equal(weight.grad, 2048 + 1 + 65504)
 
 
 def test_frozen_parameters_collect_nothing():

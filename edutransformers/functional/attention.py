@@ -12,6 +12,7 @@ import numpy as np
 from ..backend import Array, array_module
 from ..module import keep, keeping
 from .dropout import dropout, dropout_backward
+from .precision import in_float32, sum_dtype
 
 # Scores are worked through in blocks of about this many numbers (1 MB of float32), so that they stay in the cache.
 BLOCK = 262144
@@ -80,8 +81,8 @@ def attention_backward(dcontext, cache, dweights=None):
     B, H, T, K = q.shape
     S = k.shape[2]
     dq = xp.empty((B, T, H, K), dtype=q.dtype).transpose(0, 2, 1, 3)
-    dk = xp.zeros((B, S, H, K), dtype=q.dtype).transpose(0, 2, 1, 3)
-    dv = xp.zeros((B, S, H, v.shape[-1]), dtype=q.dtype).transpose(0, 2, 1, 3)
+    dk = xp.zeros((B, S, H, K), dtype=sum_dtype(q.dtype)).transpose(0, 2, 1, 3)
+    dv = xp.zeros((B, S, H, v.shape[-1]), dtype=sum_dtype(q.dtype)).transpose(0, 2, 1, 3)
     dbias = None if cache.bias is None else xp.empty((B, H, T, S), dtype=q.dtype)
 
     for block in _blocks(B, H, T, S, xp):
@@ -92,7 +93,7 @@ def attention_backward(dcontext, cache, dweights=None):
             weights = _weights(q, k, cache.visible, cache.bias, cache.scale, block)
         used = _used_weights(weights, cache.drop_mask, cache.drop_p, cache.head_mask, block)
 
-        dused = xp.matmul(dcontext[block], v[keys].swapaxes(-1, -2))
+        dused = in_float32(xp.matmul(dcontext[block], v[keys].swapaxes(-1, -2)))
         if dweights is not None:
             dused += dweights[block]
         dv[keys] += xp.matmul(used.swapaxes(-1, -2), dcontext[block])
@@ -102,15 +103,16 @@ def attention_backward(dcontext, cache, dweights=None):
         if cache.drop_mask is not None:
             dused = dropout_backward(dused, cache.drop_mask[block], cache.drop_p)
         dscores = dused
-        dscores -= xp.einsum("bhts,bhts->bht", dused, weights)[..., None]
+        dscores -= xp.einsum("bhts,bhts->bht", dused, in_float32(weights))[..., None]
         dscores *= weights
         dscores *= cache.scale
+        dscores = dscores.astype(q.dtype, copy=False)
 
         dq[block] = xp.matmul(dscores, k[keys])
         dk[keys] += xp.matmul(dscores.swapaxes(-1, -2), q[block])
         if dbias is not None:
             dbias[block] = dscores
-    return dq, dk, dv, dbias
+    return dq, dk.astype(q.dtype, copy=False), dv.astype(q.dtype, copy=False), dbias
 
 
 def _blocks(B, H, T, S, xp):
@@ -139,18 +141,39 @@ def _part(x, block):
 def _weights(q, k, visible, bias, scale, block, out=None):
     """softmax over the visible keys of (q kᵀ + bias) · scale for one block, in one buffer."""
     xp = array_module(q)
-    scores = xp.matmul(q[block], k[block[:2]].swapaxes(-1, -2), out=out)  # (b, H, t, K) @ (b, H, K, S) -> (b, H, t, S)
+    keys = k[block[:2]].swapaxes(-1, -2)
+    if q.dtype == np.float16:
+        return _float16_weights(q, keys, visible, bias, scale, block, out)
+    scores = xp.matmul(q[block], keys, out=out)  # (b, H, t, K) @ (b, H, K, S) -> (b, H, t, S)
     if bias is not None:
         scores += _part(bias, block)
     scores *= scale
+    return _softmax_of_visible(scores, visible, block)
+
+
+def _float16_weights(q, keys, visible, bias, scale, block, out):
+    """The same for float16: scaled before the product, which may overflow without, and the rest in float32."""
+    scores = in_float32(array_module(q).matmul(q[block] * scale, keys))
+    if bias is not None:
+        scores += in_float32(_part(bias, block)) * scale
+    weights = _softmax_of_visible(scores, visible, block)
+    if out is None:
+        return weights.astype(np.float16)
+    out[...] = weights
+    return out
+
+
+def _softmax_of_visible(scores, visible, block):
+    """softmax over the visible keys, in place; a query that sees nothing gets zeros."""
+    xp = array_module(scores)
     if visible is None:
         scores -= scores.max(axis=-1, keepdims=True)
         xp.exp(scores, out=scores)
         scores *= 1 / scores.sum(axis=-1, keepdims=True)
         return scores
     seen = _part(visible, block)
-    # Hidden scores are replaced, not added to: no score is so large that it shows through, not even in float16. Half of
-    # the smallest finite number leaves room for subtracting the largest score, and its exp is 0.
+    # Hidden scores are replaced, not added to: no score is so large that it shows through. Half of the smallest finite
+    # number leaves room for subtracting the largest score, and its exp is 0.
     xp.copyto(scores, float(np.finfo(scores.dtype).min) / 2, where=xp.logical_not(seen))
     scores -= scores.max(axis=-1, keepdims=True)
     xp.exp(scores, out=scores)

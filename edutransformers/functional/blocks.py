@@ -10,6 +10,7 @@ from functools import wraps
 import numpy as np
 
 from ..backend import array_module
+from .precision import in_float32
 
 BLOCK = 131072  # numbers in one block: 512 KB of float32; smaller ones lose to Python's cost per operation
 
@@ -35,14 +36,27 @@ def elementwise(function):
         y = xp.empty_like(x) if out is None else out
         slope = xp.empty_like(x) if derivative else None
         if xp is not np:
-            function(x, y, slope)
+            _fill(function, x, y, slope)
         else:
             with np.errstate(over="ignore"):  # an activation saturates: exp(100) = inf on the way to σ = 0 is right
                 for x_part, y_part, slope_part in _parts(x, y, slope):
-                    function(x_part, y_part, slope_part)
+                    _fill(function, x_part, y_part, slope_part)
         return (y, slope) if derivative else y
 
     return in_blocks
+
+
+def _fill(function, x, y, slope):
+    """function(x, y, slope), in float32 for float16 arrays: x² overflows beyond 256, and every operation rounds."""
+    if x.dtype != np.float16:
+        function(x, y, slope)
+        return
+    wide_y = in_float32(x)
+    wide_slope = None if slope is None else array_module(x).empty_like(wide_y)
+    function(wide_y, wide_y, wide_slope)
+    y[...] = wide_y
+    if slope is not None:
+        slope[...] = wide_slope
 
 
 def _parts(x, y, slope):

@@ -1,6 +1,7 @@
 """Looking rows up in a table."""
 
 from ..backend import array_module, scatter_add
+from .precision import sum_dtype
 
 
 def embedding(ids, weight):
@@ -15,6 +16,6 @@ def embedding_backward(dy, ids, rows):
     that occurs three times gets three gradients, summed; assigning instead of adding would keep only the last.
     """
     xp = array_module(dy)
-    dweight = xp.zeros((rows, dy.shape[-1]), dtype=dy.dtype)
+    dweight = xp.zeros((rows, dy.shape[-1]), dtype=sum_dtype(dy.dtype))
     scatter_add(dweight, ids.reshape(-1), dy.reshape(-1, dy.shape[-1]))
     return dweight

@@ -1,6 +1,7 @@
 """The linear map y = x Wᵀ + b, and its backward pass."""
 
 from ..module import flatten_rows
+from .precision import sum_dtype
 
 
 def linear(x, weight, bias=None):
@@ -25,4 +26,4 @@ def linear_backward(dy, x, weight):
     """
     rows_dy, rows_x = flatten_rows(dy), flatten_rows(x)
     dx = (rows_dy @ weight).reshape(x.shape)
-    return dx, rows_dy.T @ rows_x, rows_dy.sum(axis=0)
+    return dx, rows_dy.T @ rows_x, rows_dy.sum(axis=0, dtype=sum_dtype(dy.dtype))

@@ -1,8 +1,11 @@
 """Layer normalization (Ba, Kiros, Hinton 2016)."""
 
+import numpy as np
+
 from ..backend import array_module
 from ..module import flatten_rows
 from .blocks import row_blocks
+from .precision import in_float32
 
 
 def layer_norm(x, weight, bias, eps):
@@ -11,6 +14,9 @@ def layer_norm(x, weight, bias, eps):
     x (…, D), weight γ (D,), bias β (D,) -> y (…, D), normalized n (…, D), inverse_std 1/√(σ² + ε) (rows,)
     """
     xp = array_module(x)
+    if x.dtype == np.float16:  # the square of 256 overflows, sums lose digits, and 1/√ε can be larger than 65504
+        y, normalized, inverse_std = layer_norm(in_float32(x), in_float32(weight), in_float32(bias), eps)
+        return y.astype(np.float16), normalized.astype(np.float16), inverse_std
     rows = flatten_rows(x)
     width = rows.shape[1]
     y, normalized = xp.empty_like(rows), xp.empty_like(rows)
@@ -40,6 +46,9 @@ def layer_norm_backward(dy, normalized, inverse_std, weight):
     γ is inside both means. (Taken out in front, the formula is right at γ = 1 and wrong everywhere else.)
     """
     xp = array_module(dy)
+    if dy.dtype == np.float16:  # the gradients of γ and β, sums over all rows, stay float32
+        wide = layer_norm_backward(in_float32(dy), in_float32(normalized), inverse_std, in_float32(weight))
+        return wide[0].astype(np.float16), *wide[1:]
     rows_dy, rows_n = flatten_rows(dy), flatten_rows(normalized)
     width = rows_dy.shape[1]
     dx = xp.empty_like(rows_dy)
@@ -61,6 +70,8 @@ def layer_norm_backward(dy, normalized, inverse_std, weight):
 def layer_norm_inference(x, weight, bias, eps):
     """The same y as `layer_norm`, keeping nothing: n and y share one array."""
     xp = array_module(x)
+    if x.dtype == np.float16:
+        return layer_norm_inference(in_float32(x), in_float32(weight), in_float32(bias), eps).astype(np.float16)
     rows = flatten_rows(x)
     width = rows.shape[1]
     y = xp.empty_like(rows)

@@ -1,6 +1,9 @@
 """Softmax and log-softmax over the last axis."""
 
+import numpy as np
+
 from ..backend import array_module
+from .precision import in_float32
 
 
 def softmax(x, out=None):
@@ -10,6 +13,10 @@ def softmax(x, out=None):
     works in place.
     """
     xp = array_module(x)
+    if x.dtype == np.float16:  # a sum of 65505 ones overflows
+        y = xp.empty_like(x) if out is None else out
+        y[...] = softmax(in_float32(x))
+        return y
     y = xp.subtract(x, x.max(axis=-1, keepdims=True), out=out)
     xp.exp(y, out=y)
     y /= y.sum(axis=-1, keepdims=True)
@@ -24,6 +31,8 @@ def softmax_backward(dy, y):
     therefore compares zeros with zeros and proves nothing.)
     """
     xp = array_module(dy)
+    if dy.dtype == np.float16:
+        return softmax_backward(in_float32(dy), in_float32(y)).astype(np.float16)
     dx = dy - xp.einsum("...i,...i->...", dy, y)[..., None]
     dx *= y
     return dx
@@ -32,6 +41,8 @@ def softmax_backward(dy, y):
 def log_softmax(x):
     """yᵢ = xᵢ − log Σⱼ exp(xⱼ), computed as (xᵢ − m) − log Σⱼ exp(xⱼ − m) with m the largest x."""
     xp = array_module(x)
+    if x.dtype == np.float16:
+        return log_softmax(in_float32(x)).astype(np.float16)
     y = x - x.max(axis=-1, keepdims=True)
     y -= xp.log(xp.exp(y).sum(axis=-1, keepdims=True))
     return y
@@ -43,6 +54,8 @@ def log_softmax_backward(dy, y):
     From ∂yⱼ/∂xᵢ = δᵢⱼ − softmax(x)ᵢ.
     """
     xp = array_module(dy)
+    if dy.dtype == np.float16:
+        return log_softmax_backward(in_float32(dy), in_float32(y)).astype(np.float16)
     dx = xp.exp(y)
     dx *= -dy.sum(axis=-1, keepdims=True)
     dx += dy
