@@ -1,9 +1,20 @@
 """Binary cross-entropy on logits: one yes/no question per number (multi-label classification)."""
 
-from ..backend import array_module, as_array_like
+from typing import NamedTuple
+
+import numpy as np
+
+from ..backend import Array, array_module, as_array_like
 from ..functional.activations import sigmoid
+from ..functional.precision import in_float32
 from ..module import Module, keep
 from .reduction import check_reduction, check_same_shape, reduce, reduce_backward
+
+
+class BCEWithLogitsCache(NamedTuple):
+    logits: Array
+    targets: Array
+    dtype: np.dtype  # the logits' own; float16 ones are kept as float32
 
 
 class BCEWithLogitsLoss(Module):
@@ -22,18 +33,19 @@ class BCEWithLogitsLoss(Module):
         check_same_shape(logits, targets)
         if targets.dtype.kind not in "f":
             raise TypeError(f"targets must be floating-point numbers from 0 to 1, got an array of {targets.dtype}")
-        xp = array_module(logits)
+        xp, dtype = array_module(logits), logits.dtype
+        logits, targets = in_float32(logits), in_float32(targets)
         softplus = xp.maximum(-logits, 0) + xp.log1p(xp.exp(-abs(logits)))  # log(1 + exp(−x))
         factor = 1.0 if self.pos_weight is None else self._factor(logits, targets)
         losses = (1 - targets) * logits + factor * softplus
-        return reduce(losses, self.reduction), keep(logits, targets)
+        return reduce(losses, self.reduction), keep(BCEWithLogitsCache, logits, targets, dtype)
 
     def backward(self, dloss, cache):
         """dx = ((1 − y) − (1 + (w₊ − 1) y) (1 − σ(x))) dL / size; without w₊ simply (σ(x) − y) dL / size."""
-        logits, targets = cache
+        logits, targets, dtype = cache
         factor = 1.0 if self.pos_weight is None else self._factor(logits, targets)
         dx = (1 - targets) - factor * (1 - sigmoid(logits))
-        return dx * reduce_backward(dloss, logits.size, self.reduction)
+        return (dx * reduce_backward(dloss, logits.size, self.reduction)).astype(dtype, copy=False)
 
     def _factor(self, logits, targets):
         pos_weight = as_array_like(self.pos_weight, logits).astype(logits.dtype)

@@ -6,6 +6,7 @@ import numpy as np
 
 from ..backend import Array, array_module, as_array_like
 from ..functional.blocks import row_blocks
+from ..functional.precision import in_float32, sum_dtype
 from ..module import Module, keep, keeping
 from .reduction import check_reduction
 
@@ -18,6 +19,7 @@ class CrossEntropyCache(NamedTuple):
     weight_of_row: Array  # (M,): w[label], and 0 for ignored rows
     scale: Array | float  # what a row's loss is divided by
     shape: tuple
+    dtype: np.dtype  # the logits'; of float16 logits everything above is float32
 
 
 class CrossEntropyLoss(Module):
@@ -56,22 +58,23 @@ class CrossEntropyLoss(Module):
         rows = rows if rows is None else as_array_like(rows, logits)
         counted = labels != self.ignore_index
         labels = xp.where(counted, labels, 0)
-        class_weight = None if self.weight is None else as_array_like(self.weight, logits).astype(logits.dtype)
-        weight_of_row = counted.astype(logits.dtype)
+        dtype = sum_dtype(logits.dtype)
+        class_weight = None if self.weight is None else as_array_like(self.weight, logits).astype(dtype)
+        weight_of_row = counted.astype(dtype)
         if class_weight is not None:
             weight_of_row *= class_weight[labels]
 
         flat = logits.reshape(-1, classes)
-        losses = xp.empty(len(labels), dtype=logits.dtype)
-        probabilities = xp.empty((len(labels), classes), dtype=logits.dtype) if keeping() else None
+        losses = xp.empty(len(labels), dtype=dtype)
+        probabilities = xp.empty((len(labels), classes), dtype=dtype) if keeping() else None
         for block in row_blocks(len(labels), classes, xp):
-            x = flat[block] if rows is None else flat[rows[block]]
+            x = in_float32(flat[block] if rows is None else flat[rows[block]])
             losses[block] = self._losses(x, labels[block], weight_of_row[block], counted[block], class_weight,
                                          None if probabilities is None else probabilities[block])  # fmt: skip
         if self.reduction == "none":
             scale, loss = 1.0, losses
             if rows is not None:
-                loss = xp.zeros(len(flat), dtype=logits.dtype)
+                loss = xp.zeros(len(flat), dtype=dtype)
                 loss[rows] = losses
             loss = loss.reshape(logits.shape[:-1])
         elif self.reduction == "sum":
@@ -80,8 +83,8 @@ class CrossEntropyLoss(Module):
             scale = weight_of_row.sum()
             with np.errstate(invalid="ignore"):
                 loss = losses.sum() / scale
-        cache = keep(CrossEntropyCache, probabilities, rows, labels, counted, weight_of_row, scale, logits.shape)
-        return loss, cache
+        shape, dtype = logits.shape, logits.dtype
+        return loss, keep(CrossEntropyCache, probabilities, rows, labels, counted, weight_of_row, scale, shape, dtype)
 
     def _rows_that_count(self, labels):
         """The places of labels (N,) that aren't ignored; None if that is all of them, or if they are on a GPU."""
@@ -128,7 +131,7 @@ class CrossEntropyLoss(Module):
         A smoothed target q adds, for every class c with weight w[c] ε/C, the same term:
         dx[j] = (Σ_c q[c]) p[j] − q[j],  q[c] = (1−ε) w[y] δ[c,y] + ε/C w[c].
         """
-        p, rows, labels, counted, weight_of_row, scale, _ = cache
+        p, rows, labels, counted, weight_of_row, scale, _, dtype = cache
         xp = array_module(p)
         smooth, classes = self.label_smoothing, p.shape[1]
         if self.reduction == "none":
@@ -148,7 +151,7 @@ class CrossEntropyLoss(Module):
         dx[xp.arange(len(labels)), labels] -= on_label
         if smooth:
             dx -= spread[:, None] if class_weight is None else spread[:, None] * class_weight
-        return dx, rows
+        return dx.astype(dtype, copy=False), rows
 
 
 def check_labels(leading_shape, labels, classes: int, ignore_index: int) -> None:

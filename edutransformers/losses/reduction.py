@@ -1,4 +1,4 @@
-"""From a loss per example to one number: mean, sum or none."""
+"""From a loss per example to one number: mean, sum or none. Losses of float16 predictions are float32 numbers."""
 
 REDUCTIONS = ("mean", "sum", "none")
 

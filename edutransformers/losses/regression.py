@@ -1,6 +1,7 @@
 """Losses for numbers: mean squared error, absolute error, and smooth L1 between the two."""
 
 from ..backend import array_module
+from ..functional.precision import in_float32
 from ..module import Module, keep
 from .reduction import check_reduction, check_same_shape, reduce, reduce_backward
 
@@ -13,12 +14,13 @@ class MSELoss(Module):
 
     def forward(self, predictions, targets):
         check_same_shape(predictions, targets)
-        difference = predictions - targets
-        return reduce(difference * difference, self.reduction), keep(difference)
+        difference = in_float32(predictions) - in_float32(targets)
+        return reduce(difference * difference, self.reduction), keep(difference, predictions.dtype)
 
     def backward(self, dloss, cache):
-        (difference,) = cache
-        return 2 * difference * reduce_backward(dloss, difference.size, self.reduction)
+        difference, dtype = cache
+        dx = 2 * difference * reduce_backward(dloss, difference.size, self.reduction)
+        return dx.astype(dtype, copy=False)
 
 
 class L1Loss(Module):
@@ -29,12 +31,13 @@ class L1Loss(Module):
 
     def forward(self, predictions, targets):
         check_same_shape(predictions, targets)
-        difference = predictions - targets
-        return reduce(abs(difference), self.reduction), keep(difference)
+        difference = in_float32(predictions) - in_float32(targets)
+        return reduce(abs(difference), self.reduction), keep(difference, predictions.dtype)
 
     def backward(self, dloss, cache):
-        (difference,) = cache
-        return array_module(difference).sign(difference) * reduce_backward(dloss, difference.size, self.reduction)
+        difference, dtype = cache
+        dx = array_module(difference).sign(difference) * reduce_backward(dloss, difference.size, self.reduction)
+        return dx.astype(dtype, copy=False)
 
 
 class SmoothL1Loss(Module):
@@ -53,17 +56,17 @@ class SmoothL1Loss(Module):
     def forward(self, predictions, targets):
         check_same_shape(predictions, targets)
         xp = array_module(predictions)
-        difference = predictions - targets
+        difference = in_float32(predictions) - in_float32(targets)
         size = abs(difference)
         if self.beta > 0:
             quadratic = difference * difference / (2 * self.beta)
             losses = xp.where(size < self.beta, quadratic, size - 0.5 * self.beta)
         else:
             losses = size
-        return reduce(losses, self.reduction), keep(difference)
+        return reduce(losses, self.reduction), keep(difference, predictions.dtype)
 
     def backward(self, dloss, cache):
-        (difference,) = cache
+        difference, dtype = cache
         xp = array_module(difference)
         slope = xp.clip(difference / self.beta, -1, 1) if self.beta > 0 else xp.sign(difference)
-        return slope * reduce_backward(dloss, difference.size, self.reduction)
+        return (slope * reduce_backward(dloss, difference.size, self.reduction)).astype(dtype, copy=False)

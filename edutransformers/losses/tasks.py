@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from ..backend import array_module, as_array_like
+from ..functional.precision import sum_dtype
 from ..module import Module, keep
 from .binary_cross_entropy import BCEWithLogitsLoss
 from .cross_entropy import CrossEntropyLoss
@@ -42,14 +43,14 @@ class ClassificationLoss(Module):
             whole = labels.dtype.kind in "iu"
             kind = "regression" if count == 1 else "single_label_classification" if whole else "multi_label"
         if kind == "regression":
-            labels = as_array_like(labels, logits).astype(logits.dtype)
+            labels = as_array_like(labels, logits).astype(sum_dtype(logits.dtype))
             expected = [logits.shape, logits.shape[:-1]] if count == 1 else [logits.shape]
             if labels.shape not in expected:
                 raise ValueError(f"labels have shape {labels.shape}, expected {expected[-1]} numbers for regression")
             return MSELoss(), labels
         if kind == "single_label_classification":
             return CrossEntropyLoss(), labels.reshape(-1) if labels.shape == (len(logits), 1) else labels
-        return BCEWithLogitsLoss(), as_array_like(labels, logits).astype(logits.dtype)
+        return BCEWithLogitsLoss(), as_array_like(labels, logits).astype(sum_dtype(logits.dtype))
 
 
 class NextTokenLoss(Module):
@@ -88,7 +89,7 @@ class SpanLoss(Module):
         cross_entropy = CrossEntropyLoss(ignore_index=tokens)
         start, start_cache = cross_entropy.forward(start_logits, self._clip(start_positions, tokens))
         end, end_cache = cross_entropy.forward(end_logits, self._clip(end_positions, tokens))
-        half = start_logits.dtype.type(0.5)  # NumPy 1.26 makes a float64 of a float32 number times a Python one
+        half = start.dtype.type(0.5)  # NumPy 1.26 makes a float64 of a float32 number times a Python one
         return half * (start + end), keep(start_cache, end_cache)
 
     def backward(self, dloss, cache):

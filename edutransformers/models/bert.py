@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..backend import array_module
+from ..functional.precision import sum_dtype
 from ..layers import (
     Activation,
     AddNorm,
@@ -139,7 +140,8 @@ class BertEmbeddings(Module):
         dx = self.norm.backward(dx, cache.norm)
         if cache.positions is not None:
             shared = cache.batch == 1  # one row of positions served the whole batch
-            self.position_embeddings.backward(dx.sum(axis=0, keepdims=True) if shared else dx, cache.positions)
+            dpositions = dx.sum(axis=0, keepdims=True, dtype=sum_dtype(dx.dtype)) if shared else dx
+            self.position_embeddings.backward(dpositions, cache.positions)
         self.token_type_embeddings.backward(dx, cache.segments)
         if cache.words is not None:
             self.word_embeddings.backward(dx, cache.words)
