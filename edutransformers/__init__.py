@@ -50,6 +50,7 @@ _PUBLIC = {
         "EvaluationStrategy",
         "HfArgumentParser",
         "IntervalStrategy",
+        "MixedPrecision",
         "Trainer",
         "TrainerCallback",
         "TrainerControl",

@@ -16,6 +16,7 @@ from .checkpointing import get_last_checkpoint
 from .clipping import clip_grad_norm_
 from .collators import DataCollatorForLanguageModeling, DataCollatorWithPadding, default_data_collator
 from .data import DataLoader
+from .mixed_precision import MixedPrecision, half_weights
 from .optimizers import AdamW, Optimizer, decay_groups
 from .outputs import EvalPrediction, PredictionOutput, TrainOutput
 from .schedules import (
@@ -43,6 +44,7 @@ __all__ = [
     "EvaluationStrategy",
     "HfArgumentParser",
     "IntervalStrategy",
+    "MixedPrecision",
     "Optimizer",
     "PredictionOutput",
     "PrinterCallback",
@@ -65,5 +67,6 @@ __all__ = [
     "get_linear_schedule_with_warmup",
     "get_polynomial_decay_schedule_with_warmup",
     "get_scheduler",
+    "half_weights",
     "set_seed",
 ]

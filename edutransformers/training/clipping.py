@@ -41,8 +41,9 @@ def clip_grad_norm_(parameters, max_norm: float, error_if_nonfinite: bool = Fals
     if xp is np:
         factor = max_norm / (norm + 1e-6)
         if factor < 1 or factor != factor:  # nan: every gradient becomes nan, so that it can't go unnoticed
-            for g in gradients:
-                g *= factor
+            with np.errstate(invalid="ignore"):  # an infinite one times 0
+                for g in gradients:
+                    g *= factor
     else:
         factor = xp.minimum(max_norm / (norm + 1e-6), 1.0)
         for g in gradients:
