@@ -15,6 +15,7 @@ from .adafactor import Adafactor
 from .adagrad import Adagrad
 from .adam import Adam
 from .adamw import AdamW
+from .adamw_8bit import AdamW8bit
 from .base import Optimizer, as_parameters, decay_groups
 from .chunks import chunk_bounds
 from .rmsprop import RMSprop
