@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import asdict, dataclass, fields
+from datetime import datetime
 from enum import Enum
+from pathlib import Path
+from socket import gethostname
 
 from .. import logging
 from .argument_setters import ArgumentSetters
+from .callbacks.reporting import integrations_of
 from .foreign_arguments import explain
 from .schedules import SCHEDULES
 
@@ -83,6 +87,8 @@ class TrainingArguments(ArgumentSetters):
     logging_first_step: bool = False
     logging_steps: float = 500
     disable_tqdm: bool = False  # True: print the logs, no progress bars
+    report_to: list[str] | None = None  # where logs go besides: tensorboard, csv, json, or all of them; None: nowhere
+    logging_dir: str | None = None  # TensorBoard's files; None: runs/<date>_<machine> in output_dir
     include_tokens_per_second: bool = False  # train_tokens_per_second among the metrics of train()
 
     # checkpoints
@@ -118,6 +124,9 @@ class TrainingArguments(ArgumentSetters):
                 )
             self.evaluation_strategy = self.eval_strategy
         self.output_dir = str(self.output_dir)
+        self.report_to = integrations_of(self.report_to)
+        folder = Path(self.output_dir, default_logdir()) if self.logging_dir is None else Path(self.logging_dir)
+        self.logging_dir = str(folder.expanduser())
         self._check_strategies()
         self._check_numbers()
         if self.evaluation_strategy == "steps" and self.eval_steps is None:
@@ -241,6 +250,11 @@ class TrainingArguments(ArgumentSetters):
             if name not in known:
                 raise TypeError(f"TrainingArguments has no field {name!r}")
         return cls(**values)
+
+
+def default_logdir() -> str:
+    """runs/<date>_<machine>, as TensorBoard's writers name it: every run has a folder of its own."""
+    return str(Path("runs", f"{datetime.now():%b%d_%H-%M-%S}_{gethostname()}"))
 
 
 def _is_multiple(steps: float, of: float) -> bool:

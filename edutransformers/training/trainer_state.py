@@ -24,6 +24,9 @@ class TrainerState:
     best_model_checkpoint: str | None = None
     is_local_process_zero: bool = True
     is_world_process_zero: bool = True
+    is_hyper_param_search: bool = False
+    trial_name: str | None = None  # in a hyperparameter search, the folder of this trial's checkpoints and logs
+    trial_params: dict | None = None  # and its hyperparameters
     stateful_callbacks: dict[str, dict] = field(default_factory=dict)  # class name -> what it remembers
 
     def to_dict(self) -> dict:

@@ -9,19 +9,28 @@ Even when to log, evaluate and save is decided in one (DefaultFlowCallback).
 """
 
 from .base import EVENTS, TrainerCallback
+from .defaults import default_callbacks
 from .early_stopping import EarlyStoppingCallback, is_better, metric_name
 from .flow import DefaultFlowCallback
 from .handler import CallbackHandler
+from .log_files import CSVLoggerCallback, JSONLoggerCallback
 from .progress import PrinterCallback, ProgressCallback
+from .reporting import get_reporting_integration_callbacks
+from .tensorboard import TensorBoardCallback
 
 __all__ = [
     "EVENTS",
+    "CSVLoggerCallback",
     "CallbackHandler",
     "DefaultFlowCallback",
     "EarlyStoppingCallback",
+    "JSONLoggerCallback",
     "PrinterCallback",
     "ProgressCallback",
+    "TensorBoardCallback",
     "TrainerCallback",
+    "default_callbacks",
+    "get_reporting_integration_callbacks",
     "is_better",
     "metric_name",
 ]

@@ -1,0 +1,13 @@
+"""The callbacks that every Trainer has."""
+
+from __future__ import annotations
+
+from .flow import DefaultFlowCallback
+from .progress import PrinterCallback, ProgressCallback
+from .reporting import get_reporting_integration_callbacks
+
+
+def default_callbacks(args) -> list[type]:
+    """The flow of the run, what one sees of it, and what `report_to` names."""
+    seen = PrinterCallback if args.disable_tqdm else ProgressCallback
+    return [DefaultFlowCallback, seen, *get_reporting_integration_callbacks(args.report_to)]
