@@ -50,6 +50,17 @@ def get_last_checkpoint(folder) -> str | None:
     return str(found[-1]) if found else None
 
 
+def tidy(folder) -> None:
+    """What a killed run left half done: a checkpoint between two names gets its own back, the rest is deleted."""
+    folder = Path(folder)
+    for replaced in folder.glob(f"{REPLACED}{PREFIX}-*"):
+        whole = folder / replaced.name.removeprefix(REPLACED)
+        if not whole.exists():
+            replaced.rename(whole)
+    for left in [*folder.glob(f"{REPLACED}{PREFIX}-*"), *folder.glob(f"{UNFINISHED}{PREFIX}-*")]:
+        shutil.rmtree(left)
+
+
 def write_folder(folder: Path, write) -> None:
     """Call `write(path)` to fill a folder that appears as `folder` only when it is complete."""
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -149,5 +160,6 @@ def delete_old_checkpoints(folder, limit: int | None, keep: list[str | None]) ->
             break
         if path.resolve() not in kept:
             logger.info("deleting %s, because save_total_limit is %d", path, limit)
-            shutil.rmtree(path)
+            doomed = path.rename(path.with_name(f"{UNFINISHED}{path.name}"))  # killed in between, it is no checkpoint
+            shutil.rmtree(doomed)
             found = [other for other in found if other != path]

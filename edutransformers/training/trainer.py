@@ -23,8 +23,9 @@ from ..logging import get_logger, set_verbosity
 from ..losses import CrossEntropyLoss, NextTokenLoss
 from ..module import Module, keep
 from .arguments import TrainingArguments
-from .callbacks import CallbackHandler, DefaultFlowCallback, PrinterCallback, ProgressCallback, TrainerCallback
+from .callbacks import CallbackHandler, TrainerCallback, default_callbacks
 from .columns import label_names, takes_generator
+from .interruption import Interruption
 from .optimizers import AdamW, decay_groups
 from .schedules import get_scheduler
 from .seeding import DROPOUT, WEIGHTS, set_seed
@@ -93,8 +94,8 @@ class Trainer(TrainerLoop, TrainerData, TrainerEvaluation, TrainerCheckpoints):
         if model_init is not None and any(part is not None for part in optimizers):
             raise ValueError("optimizers can't be given with model_init: they would hold another model's parameters")
 
-        own = [DefaultFlowCallback, PrinterCallback if self.args.disable_tqdm else ProgressCallback]
-        self.callback_handler = CallbackHandler(own + list(callbacks or []), self.model, tokenizer)
+        callbacks = default_callbacks(self.args) + list(callbacks or [])
+        self.callback_handler = CallbackHandler(callbacks, self.model, tokenizer)
         self.state, self.control = TrainerState(), TrainerControl()
         self.label_names = label_names(self.model) if self.args.label_names is None else self.args.label_names
         self.label_smoother = self._make_label_smoother()
@@ -102,6 +103,7 @@ class Trainer(TrainerLoop, TrainerData, TrainerEvaluation, TrainerCheckpoints):
         self.accumulation = 1  # batches in a step
         self._operations_a_token = 6 * self._weights_that_multiply()
         self.is_in_train = False
+        self._interruption, self._evaluation_may_end = Interruption(active=False), False
         self._event("on_init_end")
 
     # -- optimizer and schedule ---------------------------------------------------------------------------------------

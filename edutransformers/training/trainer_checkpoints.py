@@ -6,6 +6,7 @@ from pathlib import Path
 
 from . import checkpointing as files
 from .callbacks import is_better, metric_name
+from .interruption import EvaluationEnded
 from .seeding import generator_state, global_random_state, restore_generator, restore_global_random_state
 from .trainer_state import TrainerState
 
@@ -25,28 +26,33 @@ class TrainerCheckpoints:
         """The progress and all logs into `output_dir`/trainer_state.json."""
         files.write_trees(self.args.output_dir, {files.STATE: self.state.to_dict()})
 
-    def _save_checkpoint(self, metrics: dict | None) -> None:
-        """checkpoint-<step> in `output_dir`, complete or not at all."""
+    def _save_checkpoint(self, metrics: dict | None, stand: dict | None = None) -> None:
+        """checkpoint-<step> in `output_dir`, complete or not at all. `stand`: what to go on from, if not from here."""
         folder = Path(self.args.output_dir) / f"{files.PREFIX}-{self.state.global_step}"
         self._remember_best(metrics, folder)
-        files.write_folder(folder, self._write_checkpoint)
+        files.write_folder(folder, lambda path: self._write_checkpoint(path, self._stand() if stand is None else stand))
+        self._saved_at = (self._epoch, self._batch)
         keep = [str(folder), self.state.best_model_checkpoint]
         files.delete_old_checkpoints(self.args.output_dir, self.args.save_total_limit, keep)
 
-    def _write_checkpoint(self, folder: Path) -> None:
+    def _write_checkpoint(self, folder: Path, stand: dict) -> None:
         self.save_model(folder)
         step_is_open = self._batches % self.accumulation != 0
-        self.state.stateful_callbacks = self.callback_handler.state_dict()
+        self.state.stateful_callbacks = stand["callbacks"]
         trees = {
             files.OPTIMIZER: files.optimizer_tree(self.optimizer, self.model, step_is_open),
             files.SCHEDULER: self.lr_scheduler.state_dict(),
-            files.RANDOM: self._progress(),
+            files.RANDOM: stand["progress"],
             files.STATE: self.state.to_dict(),
         }
         files.write_trees(folder, trees)
 
+    def _stand(self) -> dict:
+        """Where the run stands, and what its callbacks remember."""
+        return {"progress": self._progress(), "callbacks": self.callback_handler.state_dict()}
+
     def _progress(self) -> dict:
-        """Where the run stands in its data, in its losses and in its random numbers."""
+        """Where the run stands in its data, in its losses and in its random numbers; `owed` is what to do first."""
         loader = self._loader
         return {
             "epoch": self._epoch,
@@ -57,7 +63,45 @@ class TrainerCheckpoints:
             "dropout": generator_state(self.generator),
             "collator": generator_state(getattr(self.data_collator, "generator", None)),
             "global": global_random_state(),
+            "owed": [],
         }
+
+    # -- interruption -------------------------------------------------------------------------------------------------
+
+    def _save_and_stop(self) -> None:
+        """A signal came: a checkpoint, unless one was just written, and the end."""
+        if self._saved_at != (self._epoch, self._batch):
+            self._save_checkpoint(None)
+            self._event("on_save")
+        self._interruption.stop()
+
+    def _evaluate_unless_interrupted(self) -> dict[str, float]:
+        """An evaluation may take long, so a signal ends it. The checkpoint then says that the evaluation is owed."""
+        stand, logs = self._stand(), len(self.state.log_history)
+        self._evaluation_may_end = True
+        try:
+            return self._evaluate_all()
+        except EvaluationEnded:
+            del self.state.log_history[logs:]
+            owed = [name for name in ("should_evaluate", "should_save") if getattr(self.control, name)]
+            stand["progress"]["owed"] = owed
+            self._save_checkpoint(None, stand)
+            self._event("on_save")
+            self._interruption.stop()
+        finally:
+            self._evaluation_may_end = False
+
+    def _do_what_is_owed(self) -> None:
+        """A resumed run first does what the interruption left undone, from the same random numbers."""
+        if self._owed:
+            self._restore_random_state()
+            for name in self._owed:
+                setattr(self.control, name, True)
+            self._owed = []
+            self._log_evaluate_save()
+            self._random_state = self._progress()  # to go on from when the batches have been found
+
+    # -- resuming -----------------------------------------------------------------------------------------------------
 
     def _load_checkpoint(self, folder: Path) -> None:
         """Everything as it was when the checkpoint was written. Random generators follow at the first batch."""
@@ -69,7 +113,7 @@ class TrainerCheckpoints:
         progress = files.read_json(folder / files.RANDOM)
         self._epoch, self._batch, self._batches = progress["epoch"], progress["batch"], progress["batches"]
         self.loss_meter.load_state_dict(progress["loss"])
-        self._random_state = progress
+        self._random_state, self._owed = progress, progress.get("owed", [])
         if self.args.ignore_data_skip:
             self._batch = 0
         elif progress["loader"] is not None and hasattr(self._loader, "load_state_dict"):
@@ -92,6 +136,7 @@ class TrainerCheckpoints:
         restore_global_random_state(progress["global"])
 
     def _find_checkpoint(self, asked: str | bool | None) -> Path | None:
+        files.tidy(self.args.output_dir)
         last = files.get_last_checkpoint(self.args.output_dir)
         if asked is None or asked is False:
             if last is not None and not self.args.overwrite_output_dir:

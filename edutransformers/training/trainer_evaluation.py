@@ -6,6 +6,7 @@ import time
 
 from ..module import Module, inference_mode
 from .evaluation import batch_size_of, join_batches, plain_numbers, reorder, speed_metrics, to_host
+from .interruption import EvaluationEnded
 from .outputs import EvalLoopOutput, EvalPrediction, PredictionOutput
 
 
@@ -85,6 +86,8 @@ class TrainerEvaluation:
                 if args.include_inputs_for_metrics:
                     inputs_seen.append(to_host(inputs[main_input]))
                 self._event("on_prediction_step")
+                if self._evaluation_may_end and self._interruption.signal is not None:
+                    raise EvaluationEnded
         finally:
             self.model.train(was_training)
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from .clipping import clip_grad_norm_
 from .evaluation import speed_metrics
+from .interruption import Interruption
 from .loss_meter import LossMeter
 from .outputs import TrainOutput
 from .plan import Plan, plan_of
@@ -25,8 +26,9 @@ class TrainerLoop:
     def train(self, resume_from_checkpoint: str | bool | None = None) -> TrainOutput:
         """Train from the beginning, or on from a checkpoint (a path; True: the last one in `output_dir`).
 
-        Continuing gives the same numbers as never having stopped. An exception, Ctrl-C too, leaves the checkpoints that
-        have been written whole.
+        Continuing gives the same numbers as never having stopped. Ctrl-C and SIGTERM finish the step and write a
+        checkpoint before they raise KeyboardInterrupt or SystemExit(143); a second one stops at once, and so does a
+        first one with `save_strategy="no"`. Whatever happens, checkpoints that have been written stay whole.
 
         Raises `ValueError` for an empty data set or a folder that is no checkpoint, `FloatingPointError` for a loss
         that is not finite.
@@ -39,18 +41,20 @@ class TrainerLoop:
         checkpoint = self._find_checkpoint(resume_from_checkpoint)
         self.is_in_train = True
         try:
-            return self._train(checkpoint)
+            with Interruption(active=self.args.save_strategy != "no") as self._interruption:
+                return self._train(checkpoint)
         except BaseException:
             self._event("on_train_interrupted")
             raise
         finally:
-            self.is_in_train = False
+            self.is_in_train, self._interruption = False, Interruption(active=False)
 
     def _train(self, checkpoint: Path | None) -> TrainOutput:
         args = self.args
         self.generator = np.random.default_rng([args.seed, DROPOUT])
         self._loader = self.get_train_dataloader()
-        self._random_state = None  # what a resumed run still has to restore
+        self._random_state, self._owed = None, []  # what a resumed run still has to restore, and to do
+        self._saved_at = None  # (epoch, batch) of the newest checkpoint
         plan = plan_of(args, len(self._loader), 0 if self.train_dataset is None else len(self.train_dataset))
         self.accumulation = plan.accumulation
         self.create_optimizer_and_scheduler(plan.max_steps)
@@ -85,11 +89,13 @@ class TrainerLoop:
     def _train_epochs(self, plan: Plan) -> None:
         """The loop: batch after batch, epoch after epoch, until a callback says stop."""
         has_steps_left = lambda: self.state.global_step < plan.max_steps  # noqa: E731
+        goes_on = lambda: has_steps_left() and not self.control.should_training_stop  # noqa: E731
+        self._do_what_is_owed()
         # A resumed run may have all its steps and still owe the end of its last epoch.
-        while self._epoch < plan.epochs and not self.control.should_training_stop and (has_steps_left() or self._batch):
+        while self._epoch < plan.epochs and (goes_on() or self._batch):
             self.control.should_epoch_stop = False
             self._event("on_epoch_begin")
-            for inputs in self._batches_of_epoch() if has_steps_left() else ():
+            for inputs in self._batches_of_epoch() if goes_on() else ():
                 if self._batches % plan.accumulation == 0:
                     self.control.new_step()
                     self._event("on_step_begin")
@@ -131,11 +137,13 @@ class TrainerLoop:
         if self.control.should_log and step > self.loss_meter.step_of_log:
             loss = round(self.loss_meter.mean_since_log(step), 4)
             self.log({"loss": loss, "learning_rate": self.lr_scheduler.get_last_lr()[0]})
-        metrics = self._evaluate_all() if self.control.should_evaluate else None
+        metrics = self._evaluate_unless_interrupted() if self.control.should_evaluate else None
         if self.control.should_save:
             self._save_checkpoint(metrics)
             self._event("on_save")
         self.control.new_step()
+        if self._interruption.signal is not None:
+            self._save_and_stop()
 
     def log(self, logs: dict) -> None:
         """Add `logs` to the history, with step and epoch, and show them to the callbacks."""
