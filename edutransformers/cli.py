@@ -1,4 +1,4 @@
-"""The command line: `edutransformers tour`, `edutransformers bench`."""
+"""The command line: `edutransformers tour`, `edutransformers train`, `edutransformers bench`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,11 @@ import sys
 
 
 def main(arguments: list[str] | None = None) -> int:
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == ["train"]:  # its flags follow from dataclasses: it reads them itself
+        from .training.recipes.command import train
+
+        return train(arguments[1:])
     parser = argparse.ArgumentParser(
         prog="edutransformers",
         description="Transformers from scratch in plain NumPy and CuPy: every backward pass written by hand.",
@@ -15,6 +20,8 @@ def main(arguments: list[str] | None = None) -> int:
 
     tour = commands.add_parser("tour", help="see what there is, in under a minute: writes a page with pictures")
     tour.add_argument("--output", default="tour", help="the folder for the page and its pictures (default: ./tour)")
+
+    commands.add_parser("train", help="fine-tune a model on your texts, or train a new one", add_help=False)
 
     bench = commands.add_parser("bench", help="measure speed and memory against transformers + torch")
     bench.add_argument("workload", nargs="?", help="which workload (default: list them)")
