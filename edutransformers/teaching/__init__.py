@@ -1,1 +1,14 @@
-"""Help for learning: pictures, and the tour."""
+"""Help for learning: pictures, the tour, and reports of where training spends memory and work."""
+
+from .flops import FlopsReport, flops_report
+from .memory import MemoryReport, memory_report
+from .savings import MemorySavings, memory_savings
+
+__all__ = [
+    "FlopsReport",
+    "MemoryReport",
+    "MemorySavings",
+    "flops_report",
+    "memory_report",
+    "memory_savings",
+]
