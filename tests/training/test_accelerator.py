@@ -241,39 +241,48 @@ class TwoWays(Module):
         return self.ways[kind].backward(self.loss.backward(d_output["loss"], loss_cache), linear_cache)
 
 
-def test_a_layer_that_one_rank_does_not_use():
+def two_ways_data():
     """Rank 0 gets kind 0, rank 1 kind 1, in every round but the last, where both get kind 1: no gradient for kind 0."""
     rng = np.random.default_rng(2)
     kinds = [0, 0, 1, 1] * 3 + [1, 1, 1, 1]
-    data = [{"x": rng.standard_normal(4), "kind": k, "labels": int(rng.integers(3))} for k in kinds]
+    return [{"x": rng.standard_normal(4), "kind": k, "labels": int(rng.integers(3))} for k in kinds]
 
-    def run():
-        accelerator, model = Accelerator(), TwoWays()
-        optimizer = AdamW(model, lr=0.1, weight_decay=0.3)
-        loader = DataLoader(data, 2, collate_fn=lambda items: {k: np.array([i[k] for i in items]) for k in data[0]})
-        model, optimizer, loader = accelerator.prepare(model, optimizer, loader)
-        for batch in loader:
-            optimizer.zero_grad()
-            _, cache = model.forward(**batch)
-            accelerator.backward(model, {"loss": 1.0}, cache)
-            optimizer.step()
-        assert model.never.weight.grad is None
-        assert model.first.weight.grad is None
-        return weights_of(model)
 
-    def expected():
-        model = TwoWays()
-        optimizer = AdamW(model, lr=0.1, weight_decay=0.3)
-        for begin in range(0, 16, 4):
-            optimizer.zero_grad()
-            for part in (data[begin : begin + 2], data[begin + 2 : begin + 4]):
-                _, cache = model.forward(**{k: np.array([i[k] for i in part]) for k in data[0]})
-                model.backward({"loss": 0.5}, cache)
-            optimizer.step()
-        return weights_of(model)
+def columns(items):
+    return {name: np.array([item[name] for item in items]) for name in items[0]}
 
-    alone = expected()
-    for weights in run_in_threads(run, 2):
+
+def train_two_ways():
+    accelerator, model = Accelerator(), TwoWays()
+    optimizer = AdamW(model, lr=0.1, weight_decay=0.3)
+    loader = DataLoader(two_ways_data(), 2, collate_fn=columns)
+    model, optimizer, loader = accelerator.prepare(model, optimizer, loader)
+    for batch in loader:
+        optimizer.zero_grad()
+        _, cache = model.forward(**batch)
+        accelerator.backward(model, {"loss": 1.0}, cache)
+        optimizer.step()
+    assert model.never.weight.grad is None
+    assert model.first.weight.grad is None
+    return weights_of(model)
+
+
+def two_ways_alone():
+    """The same on one process, written out."""
+    data, model = two_ways_data(), TwoWays()
+    optimizer = AdamW(model, lr=0.1, weight_decay=0.3)
+    for begin in range(0, 16, 4):
+        optimizer.zero_grad()
+        for part in (data[begin : begin + 2], data[begin + 2 : begin + 4]):
+            _, cache = model.forward(**columns(part))
+            model.backward({"loss": 0.5}, cache)
+        optimizer.step()
+    return weights_of(model)
+
+
+def test_a_layer_that_one_rank_does_not_use():
+    alone = two_ways_alone()
+    for weights in run_in_threads(train_two_ways, 2):
         for name, value in alone.items():
             np.testing.assert_allclose(weights[name], value, rtol=0, atol=1e-12, err_msg=name)
 

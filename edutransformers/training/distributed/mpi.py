@@ -29,7 +29,8 @@ class MpiCommunicator(Communicator):
     * an exception that nothing catches is printed with its rank, and ends all ranks;
     * a rank that ends in another way (sys.exit, or the end of its script) says so to the others. If one of them comes
       to a meeting that the ended rank has not been to, it raises `RuntimeError`, and the job ends as above;
-    * a process that is killed, or ends by os._exit, can say nothing: mpiexec notices, and ends the others.
+    * one that calls os._exit says so, and mpiexec ends the others;
+    * a process that is killed can say nothing: mpiexec notices, names it by its process number, and ends the others.
 
     Every collective call begins with a meeting (`Ibarrier`, looked at now and then), because MPI's own calls would wait
     for ever for a rank that has gone.
@@ -54,6 +55,7 @@ class MpiCommunicator(Communicator):
         self._device = None
         if self.size > 1:
             sys.excepthook = self._fail
+            self._exit_process, os._exit = os._exit, self._exit
             atexit.register(self._leave)
             self._limit_blas()
             self._introduce()
@@ -139,7 +141,15 @@ class MpiCommunicator(Communicator):
         sys.stderr.write(text)
         sys.stderr.flush()
         if os.getpid() == self._process:  # not in a process that a rank has forked
+            self._process = None  # no goodbyes
             self.abort(130 if issubclass(kind, KeyboardInterrupt) else 1)
+
+    def _exit(self, code: int) -> None:
+        """In place of os._exit: say who it is. mpiexec names any of those that it ends."""
+        if os.getpid() == self._process and code != 0:
+            sys.stderr.write(f"[rank {self.rank}] rank {self.rank} of {self.size} left by os._exit({code})\n")
+            sys.stderr.flush()
+        self._exit_process(code)
 
     # -- at the start -------------------------------------------------------------------------------------------------
 
