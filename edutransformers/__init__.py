@@ -44,6 +44,7 @@ _PUBLIC = {
     "pipelines": ("pipeline",),
     "tokenizers": ("AddedToken", "BatchEncoding", "BertTokenizer", "BertTokenizerFast", "PreTrainedTokenizer"),
     "training": (
+        "Accelerator",
         "AdamW",
         "ClassLabel",
         "DataCollatorForLanguageModeling",

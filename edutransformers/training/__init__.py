@@ -3,6 +3,7 @@
 To read: optimizers/, schedules.py, clipping.py (a step), data.py, collators.py (batches), trainer_loop.py (the loop).
 """
 
+from .accelerator import Accelerator
 from .argument_parser import HfArgumentParser
 from .arguments import EvaluationStrategy, IntervalStrategy, TrainingArguments
 from .bad_values import first_bad_layer, watch
@@ -56,6 +57,7 @@ from .trainer import Trainer
 from .trainer_state import TrainerControl, TrainerState
 
 __all__ = [
+    "Accelerator",
     "AdamW",
     "Audio",
     "ClassLabel",
