@@ -60,6 +60,8 @@ class TrainingArguments(ArgumentSetters):
     auto_find_batch_size: bool = False  # begin anew with half the batch when the memory is too small
     gradient_accumulation_steps: int = 1  # batches whose gradients are averaged before a step
     dataloader_drop_last: bool = False
+    dataloader_num_workers: int = 0  # threads that make batches ahead of the training
+    dataloader_prefetch_factor: int | None = None  # batches that each of them is ahead; None: 2
     group_by_length: bool = False  # texts of about one length in a batch: much less padding
     length_column_name: str = "length"
     remove_unused_columns: bool = True  # drop what the model's forward does not take
@@ -152,9 +154,11 @@ class TrainingArguments(ArgumentSetters):
         counts = ("per_device_train_batch_size", "per_device_eval_batch_size", "gradient_accumulation_steps")
         for name in counts:
             self._check(name, whole=True, low=1)
-        for name in ("max_steps", "warmup_steps", "seed"):
+        for name in ("max_steps", "warmup_steps", "seed", "dataloader_num_workers"):
             self._check(name, whole=True, low=-1 if name == "max_steps" else 0)
-        for name in ("save_total_limit", "eval_accumulation_steps", "data_seed"):
+        if self.dataloader_prefetch_factor is not None and self.dataloader_num_workers == 0:
+            raise ValueError("dataloader_prefetch_factor is for workers, but dataloader_num_workers is 0")
+        for name in ("save_total_limit", "eval_accumulation_steps", "data_seed", "dataloader_prefetch_factor"):
             if getattr(self, name) is not None:
                 self._check(name, whole=True, low=0 if name == "data_seed" else 1)
         for name in ("learning_rate", "weight_decay", "adam_epsilon", "max_grad_norm", "eval_delay"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 
 from ..module import Module
+from .collators import RandomCollator
 
 LABEL_ALIASES = ("label", "label_ids")  # collators turn these into "labels"
 NOT_INPUTS = ("self", "generator")
@@ -48,14 +49,34 @@ def _arguments(model: Module) -> tuple[list[str], bool]:
     return [p.name for p in parameters if p.kind not in starred], any(p.kind is starred[1] for p in parameters)
 
 
+def remove_columns(collator, columns: set[str]):
+    """`collator`, but what a model does not take (texts, ids of documents, …) is dropped from the items first."""
+    kind = RandomRemoveColumnsCollator if isinstance(collator, RandomCollator) else RemoveColumnsCollator
+    return kind(collator, columns)
+
+
 class RemoveColumnsCollator:
-    """A collator that first drops the entries a model does not take (texts, ids of documents, …)."""
+    """A collator that first drops the entries that are not among `columns`."""
 
     def __init__(self, collator, columns: set[str]):
         self.collator = collator
         self.columns = columns
 
     def __call__(self, features: list):
+        return self.collator(self.kept(features))
+
+    def kept(self, features: list) -> list:
         if not hasattr(features[0], "items"):
-            return self.collator(features)
-        return self.collator([{k: v for k, v in feature.items() if k in self.columns} for feature in features])
+            return features
+        return [{k: v for k, v in feature.items() if k in self.columns} for feature in features]
+
+
+class RandomRemoveColumnsCollator(RemoveColumnsCollator, RandomCollator):
+    """The same around a collator that draws."""
+
+    def collate(self, features: list, generator):
+        return self.collator.collate(self.kept(features), generator)
+
+    @property
+    def generator(self):
+        return self.collator.generator

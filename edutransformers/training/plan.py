@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from typing import NamedTuple
 
 from .arguments import TrainingArguments
@@ -18,12 +19,25 @@ class Plan(NamedTuple):
     samples: int  # items seen in all
 
 
-def plan_of(args: TrainingArguments, batches: int, items: int) -> Plan:
+def plan_of(args: TrainingArguments, batches: int | None, items: int | None) -> Plan:
     """The run that `args` ask for, over epochs of `batches` batches and `items` items.
+
+    Where these are not known (None), `max_steps` must say how long; for logs all of it then counts as one epoch, and
+    each further pass over the data as one more, as in the original.
 
     Batches left over at an epoch's end, too few for a step, count for the next epoch's first step, as in the original;
     so E epochs make ⌈E · ⌊batches / accumulation⌋⌉ steps.
     """
+    if batches is None:
+        if args.max_steps <= 0:
+            raise ValueError(
+                "train_dataset has no length, so nobody knows how many steps "
+                f"num_train_epochs={args.num_train_epochs} are: set max_steps"
+            )
+        batches = args.max_steps * args.gradient_accumulation_steps
+        return Plan(
+            batches, args.gradient_accumulation_steps, args.max_steps, sys.maxsize, batches * args.train_batch_size
+        )
     if batches == 0:
         raise ValueError(
             f"an epoch has no batch: train_dataset has {items} items, fewer than "

@@ -121,6 +121,8 @@ class TrainerCheckpoints:
 
     def _batches_of_epoch(self):
         """The loader's batches, behind those that a resumed epoch has seen already."""
+        if hasattr(self._loader, "set_epoch"):
+            self._loader.set_epoch(self._epoch)
         batches = iter(self._loader)
         if self._random_state is not None:
             if not hasattr(self._loader, "load_state_dict"):

@@ -55,7 +55,7 @@ class TrainerLoop:
         self._loader = self.get_train_dataloader()
         self._random_state, self._owed = None, []  # what a resumed run still has to restore, and to do
         self._saved_at = None  # (epoch, batch) of the newest checkpoint
-        plan = plan_of(args, len(self._loader), 0 if self.train_dataset is None else len(self.train_dataset))
+        plan = plan_of(args, *self._length_of_epoch())
         self.accumulation = plan.accumulation
         self.create_optimizer_and_scheduler(plan.max_steps)
         self.state, self.control = TrainerState(epoch=0.0), TrainerControl()
@@ -112,6 +112,8 @@ class TrainerLoop:
                     self._event("on_substep_end")
                 if self.control.should_epoch_stop or self.control.should_training_stop:
                     break
+            if self._batch == 0 and goes_on():
+                raise ValueError(f"train_dataset gave no batch in epoch {self._epoch}: can it be read only once?")
             self._epoch, self._batch = self._epoch + 1, 0
             self._event("on_epoch_end")
             self._log_evaluate_save()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from edutransformers.training import DataLoader
-from edutransformers.training.data import LengthGroupedSampler, LengthSortedSampler, RandomSampler, lengths_of
+from edutransformers.training.samplers import LengthGroupedSampler, LengthSortedSampler, RandomSampler, lengths_of
 
 ITEMS = [{"x": n} for n in range(10)]
 

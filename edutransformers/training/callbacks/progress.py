@@ -25,7 +25,7 @@ class ProgressCallback(TrainerCallback):
     def on_prediction_step(self, args, state, control, eval_dataloader=None, **kwargs):
         if self.prediction_bar is None:
             leave = self.training_bar is None
-            self.prediction_bar = tqdm(total=len(eval_dataloader), leave=leave, dynamic_ncols=True)
+            self.prediction_bar = tqdm(total=_length(eval_dataloader), leave=leave, dynamic_ncols=True)
         self.prediction_bar.update(1)
 
     def on_evaluate(self, args, state, control, **kwargs):
@@ -61,3 +61,10 @@ class PrinterCallback(TrainerCallback):
 
 def _shown(logs: dict) -> dict:
     return {name: value for name, value in logs.items() if name != "total_flos"}
+
+
+def _length(loader) -> int | None:
+    try:
+        return len(loader)
+    except TypeError:  # of an iterable data set: the bar counts without knowing the end
+        return None
