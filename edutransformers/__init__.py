@@ -42,6 +42,8 @@ _PUBLIC = {
     "models.configuration": ("PretrainedConfig",),
     "module": ("Module", "ModelOutput", "Parameter", "inference_mode", "keep"),
     "pipelines": ("pipeline",),
+    "teaching.flops": ("flops_report",),
+    "teaching.memory": ("memory_report",),
     "tokenizers": ("AddedToken", "BatchEncoding", "BertTokenizer", "BertTokenizerFast", "PreTrainedTokenizer"),
     "training": (
         "Accelerator",

@@ -26,6 +26,7 @@ import math
 import sys
 import threading
 import types
+import weakref
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -150,6 +151,8 @@ class ndarray:
         if host.dtype.kind not in "biufc":
             raise TypeError(f"Unsupported dtype {host.dtype}")
         self._host = host
+        if _hooks and host.base is None:
+            _tell_hooks(host)
 
     # -- what NumPy tries on foreign arrays ---------------------------------------------------------------------------
 
@@ -454,6 +457,52 @@ def get_array_module(*args):
     return sys.modules[__name__] if any(isinstance(x, ndarray) for x in args) else np
 
 
+_hooks: list = []  # memory hooks in force
+_told: set[int] = set()  # arrays that hooks know of
+
+
+class MemoryHook:
+    """cupy.cuda.MemoryHook: inside its `with` block it is called for each piece of memory that the pool gives out or
+    gets back, with keyword arguments only. As in CuPy, sizes are multiples of 512 bytes.
+    """
+
+    name = "MemoryHook"
+
+    def malloc_postprocess(self, **what):
+        pass
+
+    def free_postprocess(self, **what):
+        pass
+
+    def __enter__(self):
+        if any(hook.name == self.name for hook in _hooks):
+            raise KeyError(f"memory hook {self.name} already exists")
+        _hooks.append(self)
+        return self
+
+    def __exit__(self, *exception):
+        _hooks.remove(self)
+
+
+def _tell_hooks(host: np.ndarray):
+    """New device memory: tell the hooks now, and when it ends."""
+    key = id(host)
+    if key in _told:  # several objects around one array
+        return
+    _told.add(key)
+    size = -(-max(1, host.nbytes) // 512) * 512
+    what = {"device_id": 0, "mem_size": size, "mem_ptr": host.ctypes.data, "pmem_id": key}
+    for hook in _hooks:
+        hook.malloc_postprocess(size=host.nbytes, **what)
+
+    def end():
+        _told.discard(key)
+        for hook in _hooks:
+            hook.free_postprocess(**what)
+
+    weakref.finalize(host, end)
+
+
 class MemoryPool:
     def free_all_blocks(self):
         return None
@@ -468,6 +517,7 @@ def get_default_memory_pool():
 
 cuda = types.SimpleNamespace(
     Device=Device,
+    MemoryHook=MemoryHook,
     is_available=lambda: True,
     runtime=types.SimpleNamespace(getDeviceCount=lambda: 1),
 )

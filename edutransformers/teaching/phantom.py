@@ -110,6 +110,9 @@ def place() -> tuple[str, str]:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
+_memory_of = np.ndarray.base.__get__  # an array -> the one whose memory it uses, None if that is its own
+
+
 class Phantom(np.ndarray):
     """A NumPy array whose numbers are never read or written. Views, strides and orders are NumPy's own.
 
@@ -120,14 +123,22 @@ class Phantom(np.ndarray):
     entry: Entry | None = None
     _viewed: Phantom | None = None
 
-    def __new__(cls, shape, dtype):
+    def __new__(cls, shape, dtype, order_of=None):
+        """`order_of`: an array of the same shape, whose axes lie in memory in the order that the new ones should."""
         dtype = np.dtype(dtype)
-        size = math.prod(shape) * dtype.itemsize if isinstance(shape, tuple | list) else int(shape) * dtype.itemsize
-        return np.ndarray.__new__(cls, shape, dtype, _reserved(size))
+        shape = tuple(shape) if isinstance(shape, tuple | list) else (int(shape),)
+        strides = None
+        if order_of is not None and not order_of.flags.c_contiguous and order_of.shape == shape:
+            strides, step = [0] * len(shape), dtype.itemsize
+            for axis in sorted(range(len(shape)), key=lambda axis: (order_of.strides[axis], -axis)):
+                strides[axis], step = step, step * shape[axis]
+        return np.ndarray.__new__(cls, shape, dtype, _reserved(math.prod(shape) * dtype.itemsize), 0, strides)
 
     def __array_finalize__(self, source):
-        if isinstance(source, Phantom) and not self.flags.owndata:
-            self._viewed = source if source._viewed is None else source._viewed
+        memory = _memory_of(self)
+        viewed = memory if isinstance(memory, Phantom) else source
+        if isinstance(viewed, Phantom) and (viewed is memory or memory is _memory_of(viewed) is not None):
+            self._viewed = viewed if viewed._viewed is None else viewed._viewed
         elif (ledger := _ledger.get()) is not None:  # new, by the constructor or as a copy that NumPy made
             ledger.enter(self)
 
@@ -139,7 +150,7 @@ class Phantom(np.ndarray):
         pass
 
     def astype(self, dtype, order="K", casting="unsafe", subok=True, copy=True):
-        return self if not copy and self.dtype == dtype else Phantom(self.shape, dtype)
+        return self if not copy and self.dtype == dtype else Phantom(self.shape, dtype, self if order == "K" else None)
 
     def copy(self, order="C"):
         return Phantom(self.shape, self.dtype)
@@ -164,7 +175,9 @@ class Phantom(np.ndarray):
         if out:
             return out[0] if len(out) == 1 else out
         kinds = tuple((x.dtype, x.ndim > 0) if hasattr(x, "dtype") else type(x) for x in inputs)
-        made = tuple(_made(shape, dtype) for dtype in _result_types(ufunc, method, kinds, options.get("dtype")))
+        is_elementwise = method == "__call__" and ufunc is not np.matmul
+        first = inputs[0] if is_elementwise and isinstance(inputs[0], np.ndarray) else None
+        made = tuple(_made(shape, dtype, first) for dtype in _result_types(ufunc, method, kinds, options.get("dtype")))
         return made[0] if len(made) == 1 else made
 
     def __array_function__(self, function, types, args, options):
@@ -184,12 +197,12 @@ def _result_types(ufunc, method: str, kinds: tuple, dtype) -> tuple[np.dtype, ..
     return tuple(part.dtype for part in (result if isinstance(result, tuple) else (result,)))
 
 
-def _made(shape, dtype) -> Phantom:
+def _made(shape, dtype, order_of=None) -> Phantom:
     if math.prod(shape) == 1:  # Python may look at a single number: let it be a harmless one, in memory of its own
         array = np.ndarray.__new__(Phantom, shape, dtype)
         np.ndarray.fill(array, 1)
         return array
-    return Phantom(shape, dtype)
+    return Phantom(shape, dtype, order_of)
 
 
 def _reserved(size: int) -> np.ndarray:
@@ -259,7 +272,7 @@ def _einsum(subscripts, *operands, out=None, **options):
 
 
 def _like(a, *fill, dtype=None, order="K", subok=True, shape=None, device=None, **options):
-    return Phantom(np.shape(a) if shape is None else shape, a.dtype if dtype is None else dtype)
+    return Phantom(np.shape(a) if shape is None else shape, a.dtype if dtype is None else dtype, a)
 
 
 def _take(a, indices, axis=None, out=None, mode="raise"):
