@@ -17,20 +17,17 @@ batch. What the names mean is as in Hugging Face's accelerate.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 
-from ..backend import array_module, default_generator, empty_cache, get_backend
+from ..backend import default_generator, empty_cache, get_backend
 from ..module import Module, Parameter
 from .accelerator_gather import AcceleratorGather
 from .accelerator_state import AcceleratorState
 from .clipping import clip_grad_norm_
-from .distributed import GradientAverager, communicator
-from .optimizers.chunks import writable_flat
+from .distributed import GradientAverager, communicator, own_stream, share_weights
 from .prepared import AcceleratedOptimizer, AcceleratedScheduler, PreparedLoader, StepState
 
 
@@ -159,14 +156,8 @@ class Accelerator(AcceleratorGather, AcceleratorState):
             self._prepare_generator(default_generator())
         if self.device != "cpu":
             model.to(self.device)
-        self._check_same_build(model)
-        parameters = list(model.parameters())
-        for parameter in parameters:
-            self.communicator.broadcast_(writable_flat(parameter))
-        for _, buffer in model.named_buffers():
-            buffer.data = array_module(buffer.data).ascontiguousarray(buffer.data)
-            self.communicator.broadcast_(buffer.data)
-        self._progress[id(model)] = ModelProgress(parameters, GradientAverager(self.communicator))
+        share_weights(model, self.communicator)
+        self._progress[id(model)] = ModelProgress(list(model.parameters()), GradientAverager(self.communicator))
         self._models.append(model)
         return model
 
@@ -186,36 +177,18 @@ class Accelerator(AcceleratorGather, AcceleratorState):
 
     def prepare_data_loader(self, loader) -> PreparedLoader:
         if not isinstance(loader, PreparedLoader):
-            generator = getattr(getattr(loader, "collate_fn", None), "generator", None)
-            if generator is not None:  # a collator that draws masks
-                self._prepare_generator(generator)
+            for place in (loader, getattr(loader, "collate_fn", None)):  # what draws orders, and a collator's masks
+                if getattr(place, "generator", None) is not None:
+                    self._prepare_generator(place.generator)
             loader = PreparedLoader(loader, self.state, self.communicator, self.even_batches, self.split_batches)
             self._loaders.append(loader)
         return loader
 
     def _prepare_generator(self, generator: np.random.Generator) -> np.random.Generator:
-        """Rank r draws from r times 2¹²⁷ numbers further on in rank 0's stream."""
         if not any(generator is other for other in self._generators):
             self._generators.append(generator)
-            generator.bit_generator.state = self.communicator.broadcast_object(generator.bit_generator.state)
-            if self.process_index > 0:
-                if not hasattr(generator.bit_generator, "jumped"):
-                    raise TypeError(
-                        f"{type(generator.bit_generator).__name__} can't make a stream for each rank: use "
-                        "numpy.random.default_rng(seed)"
-                    )
-                generator.bit_generator.state = generator.bit_generator.jumped(self.process_index).state
+            own_stream(generator, self.communicator)
         return generator
-
-    def _check_same_build(self, model: Module) -> None:
-        build = [[name, list(p.shape), str(p.dtype), p.requires_grad] for name, p in model.named_parameters()]
-        digests = self.communicator.gather_objects(hashlib.sha256(json.dumps(build).encode()).hexdigest())
-        others = [rank for rank, digest in enumerate(digests) if digest != digests[0]]
-        if others:
-            raise ValueError(
-                f"rank {others[0]} prepares a model with other parameters than rank 0: all ranks must build the same "
-                "one, and freeze the same layers"
-            )
 
     # -- a step -------------------------------------------------------------------------------------------------------
 
@@ -361,10 +334,10 @@ def _turn(thing) -> int:
         return OPTIMIZER
     if hasattr(thing, "step") and hasattr(thing, "optimizer"):
         return SCHEDULE
-    if hasattr(thing, "__iter__") and hasattr(thing, "__len__"):
+    if hasattr(thing, "__iter__"):
         return LOADER
     raise TypeError(
-        f"accelerator.prepare got {type(thing).__name__}: expected models, optimizers, data loaders with a length, "
+        f"accelerator.prepare got {type(thing).__name__}: expected models, optimizers, data loaders, "
         "schedules, or numpy generators"
     )
 

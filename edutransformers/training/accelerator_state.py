@@ -8,8 +8,8 @@ from . import checkpointing as files
 from .seeding import generator_state, global_random_state, restore_generator, restore_global_random_state
 from .state_file import read_tree
 
-OPTIMIZER, SCHEDULER, LOADER, CUSTOM = "optimizer", "scheduler", "loader", "custom_checkpoint"
-RANDOM = "random_states"
+OPTIMIZER, SCHEDULER, CUSTOM = "optimizer", "scheduler", "custom_checkpoint"
+OWN = "rank"  # of each rank: its random numbers, and its place in the data
 
 
 class AcceleratorState:
@@ -44,12 +44,12 @@ class AcceleratorState:
                 "save_state in the middle of a step: the gradients added so far would be lost; call it where "
                 "accelerator.sync_gradients is True"
             )
-        random_states = self.communicator.gather_objects(self._random_states())
+        own = self.communicator.gather_objects(self._own())
         if self.is_main_process:
-            files.write_folder(Path(output_dir), lambda folder: self._write(folder, random_states))
+            files.write_folder(Path(output_dir), lambda folder: self._write(folder, own))
         self.wait_for_everyone()
 
-    def _write(self, folder: Path, random_states: list[dict]) -> None:
+    def _write(self, folder: Path, own: list[dict]) -> None:
         for number, model in enumerate(self._models):
             files.save_weights(model, folder / _name("model", number) if number else folder)
         trees = {}
@@ -57,12 +57,10 @@ class AcceleratorState:
             trees[f"{_name(OPTIMIZER, number)}.safetensors"] = optimizer.state_dict()
         for number, scheduler in enumerate(self._schedulers):
             trees[f"{_name(SCHEDULER, number)}.json"] = scheduler.state_dict()
-        for number, loader in enumerate(self._loaders):
-            trees[f"{_name(LOADER, number)}.json"] = loader.state_dict()
         for number, thing in enumerate(self._custom):
             trees[f"{CUSTOM}_{number}.safetensors"] = thing.state_dict()
-        for rank, state in enumerate(random_states):
-            trees[f"{RANDOM}_{rank}.json"] = state
+        for rank, state in enumerate(own):
+            trees[f"{OWN}_{rank}.json"] = state
         files.write_trees(folder, trees)
 
     def load_state(self, input_dir) -> None:
@@ -75,18 +73,16 @@ class AcceleratorState:
             optimizer.load_state_dict(read_tree(folder / f"{_name(OPTIMIZER, number)}.safetensors"))
         for number, scheduler in enumerate(self._schedulers):
             scheduler.load_state_dict(files.read_json(folder / f"{_name(SCHEDULER, number)}.json"))
-        for number, loader in enumerate(self._loaders):
-            loader.load_state_dict(files.read_json(folder / f"{_name(LOADER, number)}.json"))
         for number, thing in enumerate(self._custom):
             thing.load_state_dict(read_tree(folder / f"{CUSTOM}_{number}.safetensors"))
-        self._restore_random_states(files.read_json(folder / f"{RANDOM}_{self.process_index}.json"))
+        self._restore_own(files.read_json(folder / f"{OWN}_{self.process_index}.json"))
         self._accumulated = 0
         self.state.sync_gradients = True
         for model in self._models:
             model.zero_grad()
 
     def _check_folder(self, folder: Path) -> None:
-        saved = len(list(folder.glob(f"{RANDOM}_*.json")))
+        saved = len(list(folder.glob(f"{OWN}_*.json")))
         if saved == 0:
             raise ValueError(f"can't load from {folder}: expected a folder that accelerator.save_state wrote")
         if saved != self.num_processes:
@@ -95,13 +91,20 @@ class AcceleratorState:
                 "the model alone by from_pretrained"
             )
 
-    def _random_states(self) -> dict:
-        return {"global": global_random_state(), "generators": [generator_state(g) for g in self._generators]}
+    def _own(self) -> dict:
+        """What differs between ranks: random numbers, and the places in the loaders' epochs."""
+        return {
+            "loaders": [loader.state_dict() for loader in self._loaders],
+            "generators": [generator_state(generator) for generator in self._generators],
+            "global": global_random_state(),
+        }
 
-    def _restore_random_states(self, state: dict) -> None:
-        restore_global_random_state(state["global"])
-        for generator, saved in zip(self._generators, state["generators"]):
-            restore_generator(generator, saved)
+    def _restore_own(self, own: dict) -> None:
+        for loader, state in zip(self._loaders, own["loaders"]):
+            loader.load_state_dict(state)
+        for generator, state in zip(self._generators, own["generators"]):
+            restore_generator(generator, state)
+        restore_global_random_state(own["global"])
 
 
 def _name(name: str, number: int) -> str:

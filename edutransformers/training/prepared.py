@@ -4,10 +4,12 @@ last batch of a step."""
 from __future__ import annotations
 
 import copy
+from itertools import islice
 
 from .data import DataLoader
 from .distributed import Communicator, ShardedSampler
 from .evaluation import batch_size_of
+from .seeding import generator_state
 
 
 class StepState:
@@ -32,7 +34,7 @@ class StepState:
 class PreparedLoader:
     """This rank's batches of a DataLoader, and how many items of the current one count.
 
-    With one process any sequence of batches will do. Other attributes are the loader's own.
+    With one process any iterable of batches will do. Other attributes are the loader's own.
     """
 
     def __init__(
@@ -41,7 +43,7 @@ class PreparedLoader:
         self._state = state
         self._sampler = None
         self._inner = loader
-        if isinstance(loader, DataLoader):
+        if getattr(loader, "sampler", None) is not None and isinstance(loader, DataLoader):
             batch_size = loader.batch_size
             if split_batches:
                 if batch_size % communicator.size:
@@ -55,10 +57,11 @@ class PreparedLoader:
             self._inner.sampler, self._inner.batch_size = self._sampler, batch_size
         elif communicator.size > 1:
             raise TypeError(
-                f"{type(loader).__name__} can't be shared out to {communicator.size} ranks: expected "
-                "edutransformers.training.DataLoader"
+                f"this {type(loader).__name__} can't be shared out to {communicator.size} ranks: expected an "
+                "edutransformers DataLoader with a data set that has a length, and without a batch_sampler"
             )
-        self._done = self._skip = 0  # batches handed out in this epoch; to skip in the next
+        self._loaded: dict | None = None  # where the next iteration begins
+        self._done = 0  # batches handed out in this epoch
         self.end_of_dataloader = False
         self.real = self.counted = self.counted_by_all = 0  # items of the current batch: see sharding.Part
 
@@ -72,24 +75,35 @@ class PreparedLoader:
         return len(self._inner)
 
     def __iter__(self):
-        length, part = len(self), None if self._sampler is None else self._sampler.part()
-        self._done, self._skip = self._skip, 0
-        if self._sampler is not None:
-            self._inner.load_state_dict({"generator": None, "batches": self._done})
-        batches = iter(self._inner)
+        part = None if self._sampler is None else self._sampler.part()
+        self._done, self._loaded = 0 if self._loaded is None else self._loaded["batches"], None
         self._state.loaders.append(self)
         try:
-            for _ in range(self._done if self._sampler is None else 0):
-                next(batches)
-            for batch in batches:
+            for batch, is_last in self._batches():
                 self._done += 1
                 self._state.batches += 1
-                self.end_of_dataloader = self._done == length
+                self.end_of_dataloader = is_last
                 self._count(batch, part)
                 yield batch
         finally:
             self._state.loaders.remove(self)
             self._done, self.end_of_dataloader = 0, False
+
+    def _batches(self):
+        """The batches that are left, each with whether it is the last one."""
+        done = 0 if isinstance(self._inner, DataLoader) else self._done  # a DataLoader skips by itself
+        batches = islice(iter(self._inner), done, None)
+        try:
+            length = len(self)
+        except TypeError:  # nobody knows: look one batch ahead
+            batch = next(batches, None)
+            while batch is not None:
+                ahead = next(batches, None)
+                yield batch, ahead is None
+                batch = ahead
+            return
+        for number, batch in enumerate(batches, start=self._done + 1):
+            yield batch, number == length
 
     def _count(self, batch, part) -> None:
         if part is None:
@@ -105,21 +119,27 @@ class PreparedLoader:
         """Items in a batch of all ranks together."""
         return self._inner.batch_size * self._sampler.communicator.size
 
-    def set_epoch(self, epoch: int) -> None:
-        """For samplers and data sets that make their order of the epoch's number."""
-        for part in (self._sampler, getattr(self._inner, "dataset", None)):
-            if hasattr(part, "set_epoch"):
-                part.set_epoch(epoch)
-
     def state_dict(self) -> dict:
-        """{"generator": its state when the running epoch's order was drawn, "batches": how many were handed out}."""
-        return {"generator": self._sampler.start if self._done and self._sampler else None, "batches": self._done}
+        """Where the loader stands on this rank, in plain numbers: a DataLoader's state, and
+
+        start  the generator's state when the running epoch's order was drawn (None between epochs); "generator" is its
+               state now
+        """
+        if self._loaded is not None:
+            return dict(self._loaded)
+        state = self._inner.state_dict() if isinstance(self._inner, DataLoader) else {}
+        if self._sampler is not None:
+            state["generator"] = generator_state(self._sampler.generator)
+            state["start"] = self._sampler.start if self._done else None
+        return {**state, "batches": self._done}
 
     def load_state_dict(self, state: dict) -> None:
         """The next iteration continues the epoch that `state` was taken in."""
-        self._skip = state["batches"]
+        self._loaded = dict(state)
+        if isinstance(self._inner, DataLoader):
+            self._inner.load_state_dict({name: value for name, value in state.items() if name != "start"})
         if self._sampler is not None:
-            self._sampler.draw_from(state["generator"])
+            self._sampler.draw_from(state["start"])
 
 
 class AcceleratedOptimizer:

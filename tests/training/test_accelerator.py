@@ -380,7 +380,7 @@ def test_other_models_on_other_ranks_are_refused():
         accelerator = Accelerator()
         accelerator.prepare(toy_model(hidden_size=16 if accelerator.is_main_process else 8))
 
-    with pytest.raises(ValueError, match="rank 1 prepares a model with other parameters than rank 0"):
+    with pytest.raises(ValueError, match="rank 1 has a model with other parameters than rank 0"):
         run_in_threads(run, 2)
 
 
@@ -413,7 +413,7 @@ def test_ranks_without_seeds_share_the_order_too():
 def test_what_can_not_be_prepared():
     with pytest.raises(TypeError, match="got int: expected models, optimizers"):
         Accelerator().prepare(3)
-    with pytest.raises(TypeError, match="list can't be shared out to 2 ranks"):
+    with pytest.raises(TypeError, match="this list can.t be shared out to 2 ranks"):
         run_in_threads(lambda: Accelerator().prepare([{"x": np.zeros(2)}]), 2)
     with pytest.raises(TypeError, match="SFC64 can't make a stream for each rank"):
         run_in_threads(lambda: Accelerator().prepare(np.random.Generator(np.random.SFC64(0))), 2)
@@ -525,3 +525,105 @@ def test_an_exception_in_a_rank_ends_the_others():
 
     with pytest.raises(ZeroDivisionError, match="rank 1's own"):
         run_in_threads(run, 3)
+
+
+# -- saving and going on ----------------------------------------------------------------------------------------------
+
+
+class Counter:
+    """Something of the loop's own to be saved."""
+
+    def __init__(self):
+        self.epoch = self.step = 0
+
+    def state_dict(self):
+        return {"epoch": self.epoch, "step": self.step}
+
+    def load_state_dict(self, state):
+        self.epoch, self.step = state["epoch"], state["step"]
+
+
+def run_until(stop, folder, resume=False, own_generator=True):
+    """Three epochs of 5 batches, dropout and shuffling; saves its state after step `stop` and ends there."""
+    set_seed(99 if resume else 4)
+    accelerator = Accelerator()
+    generator = np.random.default_rng(99 if resume else 8) if own_generator else None
+    loader = DataLoader(toy_data(19), 4, shuffle=True, generator=generator)
+    model = toy_model(seed=99 if resume else 0).train()
+    optimizer = AdamW(model, lr=1e-2)
+    parts = (model, optimizer, loader, get_scheduler("cosine", optimizer, 3, 30))
+    model, optimizer, loader, scheduler = accelerator.prepare(*parts)
+    counter, seen = Counter(), []
+    accelerator.register_for_checkpointing(counter)
+    if resume:
+        accelerator.load_state(folder)
+    while counter.epoch < 3:
+        for batch in loader:
+            out, cache = model.forward(**batch)
+            accelerator.backward(model, {"loss": 1.0}, cache)
+            optimizer.step()
+            scheduler.step()
+            optimizer.zero_grad()
+            seen.append(float(out.loss))
+            counter.step += 1
+            if counter.step == stop and stop % 5:
+                accelerator.save_state(folder)
+                return seen
+        counter.epoch += 1
+        if counter.step == stop:
+            accelerator.save_state(folder)
+            return seen
+    return seen, weights_of(model), scheduler.get_last_lr()
+
+
+@pytest.mark.parametrize("own_generator", [True, False])
+@pytest.mark.parametrize("stop", [7, 10])  # in an epoch's middle; between epochs
+def test_a_loaded_state_goes_on_bit_for_bit(tmp_path, stop, own_generator):
+    losses, weights, rate = run_until(0, tmp_path / "never", own_generator=own_generator)
+    first = run_until(stop, tmp_path / "state", own_generator=own_generator)
+    rest, resumed_weights, resumed_rate = run_until(0, tmp_path / "state", resume=True, own_generator=own_generator)
+    assert first + rest == losses
+    assert resumed_rate == rate
+    for name, value in weights.items():
+        np.testing.assert_array_equal(resumed_weights[name], value, err_msg=name)
+    names = {"config.json", "model.safetensors", "optimizer.safetensors", "scheduler.json", "rank_0.json"}
+    assert {path.name for path in (tmp_path / "state").iterdir()} == names | {"custom_checkpoint_0.safetensors"}
+
+
+def test_what_can_not_be_saved_or_loaded(tmp_path):
+    accelerator = Accelerator(gradient_accumulation_steps=2)
+    model, loader = accelerator.prepare(toy_model(), DataLoader(toy_data(8), 2))
+    for _ in loader:
+        with accelerator.accumulate(model):
+            if not accelerator.sync_gradients:
+                with pytest.raises(ValueError, match="in the middle of a step"):
+                    accelerator.save_state(tmp_path / "state")
+    with pytest.raises(ValueError, match="expected a folder that accelerator.save_state wrote"):
+        accelerator.load_state(tmp_path)
+    accelerator.save_state(tmp_path / "state")
+    with pytest.raises(ValueError, match=r"saved by 1 rank\(s\), and there are 2"):
+        run_in_threads(lambda: Accelerator().load_state(tmp_path / "state"), 2)
+    with pytest.raises(TypeError, match="register_for_checkpointing got int"):
+        accelerator.register_for_checkpointing(3)
+
+
+def test_only_the_main_process_writes(tmp_path):
+    def run():
+        accelerator = Accelerator()
+        first = accelerator.prepare(toy_model(seed=accelerator.process_index))
+        second = accelerator.prepare(toy_model(seed=5))
+        accelerator.save_model(first, tmp_path / "model")
+        accelerator.save_state(tmp_path / "state")
+        first.zero_grad()
+        for parameter in first.parameters():
+            parameter.data = parameter.data + 1
+        accelerator.load_state(tmp_path / "state")
+        return weights_of(first), weights_of(second)
+
+    for first, second in run_in_threads(run, 2):
+        for name, value in weights_of(toy_model(seed=0)).items():
+            np.testing.assert_array_equal(first[name], value)
+        for name, value in weights_of(toy_model(seed=5)).items():
+            np.testing.assert_array_equal(second[name], value)
+    expected = {"config.json", "model.safetensors", "model_1", "rank_0.json", "rank_1.json"}
+    assert {path.name for path in (tmp_path / "state").iterdir()} == expected

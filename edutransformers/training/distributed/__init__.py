@@ -9,6 +9,7 @@ from .mpi import MpiCommunicator, launched_under_mpi
 from .nccl import NcclCommunicator
 from .sharding import ShardedSampler, positions_of_rank
 from .threads import ThreadCommunicator, run_in_threads
+from .weights import own_stream, share_weights
 
 __all__ = [
     "Communicator",
@@ -19,7 +20,9 @@ __all__ = [
     "ThreadCommunicator",
     "communicator",
     "launched_under_mpi",
+    "own_stream",
     "positions_of_rank",
     "run_in_threads",
+    "share_weights",
     "use_communicator",
 ]

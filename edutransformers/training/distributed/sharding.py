@@ -56,8 +56,8 @@ def positions_of_rank(
 class ShardedSampler:
     """This rank's part of another sampler's order.
 
-    Each epoch rank 0 draws the order and sends it to the others. So all ranks share one order, whatever the sampler is
-    and whatever generator it draws from.
+    Each epoch rank 0 sends the order that it has drawn to the others, so all ranks share one, whatever sampler and
+    generator it comes from.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class ShardedSampler:
         before = generator_state(self.generator)
         restore_generator(self.generator, self._draw_from)
         self.start = generator_state(self.generator)
-        order = self.communicator.broadcast_object(list(self.sampler) if self.communicator.rank == 0 else None)
+        order = self.communicator.broadcast_object(list(self.sampler))  # all draw, rank 0's counts
         if self._draw_from is not None:
             restore_generator(self.generator, before)
             self._draw_from = None
