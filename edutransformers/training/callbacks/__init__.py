@@ -10,7 +10,7 @@ Even when to log, evaluate and save is decided in one (DefaultFlowCallback).
 
 from .base import EVENTS, TrainerCallback
 from .defaults import default_callbacks
-from .early_stopping import EarlyStoppingCallback, is_better, metric_name
+from .early_stopping import EarlyStoppingCallback, chosen_metric, is_better, metric_name
 from .flow import DefaultFlowCallback
 from .handler import CallbackHandler
 from .log_files import CSVLoggerCallback, JSONLoggerCallback
@@ -29,6 +29,7 @@ __all__ = [
     "ProgressCallback",
     "TensorBoardCallback",
     "TrainerCallback",
+    "chosen_metric",
     "default_callbacks",
     "get_reporting_integration_callbacks",
     "is_better",

@@ -49,6 +49,14 @@ def metric_name(name: str, prefix: str = "eval") -> str:
     return name if name.startswith(f"{prefix}_") else f"{prefix}_{name}"
 
 
+def chosen_metric(metrics: dict, args) -> float:
+    """The evaluation's value of `metric_for_best_model`. Raises `KeyError` if it has none."""
+    name = metric_name(args.metric_for_best_model)
+    if name not in metrics:
+        raise KeyError(f"metric_for_best_model is {name!r}, but the evaluation gave only {', '.join(metrics)}")
+    return metrics[name]
+
+
 def is_better(value: float, best: float | None, args, threshold: float = 0.0) -> bool:
     """Is `value` better than the best so far, by more than `threshold`?"""
     if best is None:

@@ -27,6 +27,7 @@ __all__ = [
     "Adagrad",
     "Adam",
     "AdamW",
+    "AdamW8bit",
     "Optimizer",
     "RMSprop",
     "as_parameters",
