@@ -14,6 +14,7 @@ from .. import logging
 from .argument_setters import ArgumentSetters
 from .callbacks.reporting import integrations_of
 from .foreign_arguments import explain
+from .optimizer_choice import optimizer_class_and_settings
 from .schedules import SCHEDULES
 
 
@@ -71,7 +72,10 @@ class TrainingArguments(ArgumentSetters):
     num_train_epochs: float = 3.0
     max_steps: int = -1  # above 0: overrides num_train_epochs
 
-    # the optimizer (AdamW) and its schedule
+    # the optimizer and its schedule
+    optim: str = "adamw_torch"  # or adafactor, adamw_8bit, sgd, adagrad, rmsprop: see optimizer_choice.py
+    optim_args: str | None = None  # more of its settings, as in "momentum=0.9,nesterov=True"
+    adafactor: bool = False  # the older way to say optim="adafactor"
     learning_rate: float = 5e-5
     weight_decay: float = 0.0  # on matrices and tables, not on biases and norms
     adam_beta1: float = 0.9
@@ -79,6 +83,7 @@ class TrainingArguments(ArgumentSetters):
     adam_epsilon: float = 1e-8
     max_grad_norm: float = 1.0  # 0: no clipping
     lr_scheduler_type: str = "linear"
+    lr_scheduler_kwargs: dict | None = None  # more of the schedule's settings, as in {"num_cycles": 2}
     warmup_ratio: float = 0.0  # share of all steps
     warmup_steps: int = 0  # above 0: overrides warmup_ratio
     label_smoothing_factor: float = 0.0
@@ -135,6 +140,8 @@ class TrainingArguments(ArgumentSetters):
             self.eval_steps = self.logging_steps
         if self.load_best_model_at_end:
             self._check_best_model()
+        if self.lr_scheduler_type == "reduce_lr_on_plateau" and self.metric_for_best_model is None:
+            self.metric_for_best_model = "loss"
         if self.metric_for_best_model is not None and self.greater_is_better is None:
             self.greater_is_better = not self.metric_for_best_model.endswith("loss")
 
@@ -175,8 +182,19 @@ class TrainingArguments(ArgumentSetters):
                 self._check(name, above=0)
                 if getattr(self, name) > 1 and getattr(self, name) != int(getattr(self, name)):
                     raise ValueError(f"{name} is {getattr(self, name)}: above 1 it must be a whole number of steps")
+        self._check_optimizer_and_schedule()
+
+    def _check_optimizer_and_schedule(self):
+        self.optim = "adafactor" if self.adafactor else getattr(self.optim, "value", self.optim)
+        optimizer_class_and_settings(self)
+        self.lr_scheduler_type = getattr(self.lr_scheduler_type, "value", self.lr_scheduler_type)
         if self.lr_scheduler_type not in SCHEDULES:
             raise ValueError(f"lr_scheduler_type is {self.lr_scheduler_type!r}: expected one of {', '.join(SCHEDULES)}")
+        if self.lr_scheduler_type == "reduce_lr_on_plateau" and self.evaluation_strategy == "no":
+            raise ValueError(
+                "lr_scheduler_type='reduce_lr_on_plateau' follows a metric, but evaluation_strategy is 'no': "
+                "set it to 'steps' or 'epoch'"
+            )
 
     def _check(self, name, whole=False, low=None, above=None, high=None, below=None):
         value = getattr(self, name)

@@ -26,7 +26,8 @@ from .arguments import TrainingArguments
 from .callbacks import CallbackHandler, TrainerCallback, default_callbacks
 from .columns import label_names, takes_generator
 from .interruption import Interruption
-from .optimizers import AdamW, decay_groups
+from .optimizer_choice import optimizer_class_and_settings
+from .optimizers import decay_groups
 from .schedules import get_scheduler
 from .seeding import DROPOUT, WEIGHTS, set_seed
 from .trainer_checkpoints import TrainerCheckpoints
@@ -54,7 +55,7 @@ class Trainer(TrainerLoop, TrainerData, TrainerEvaluation, TrainerCheckpoints):
     model_init       makes the model anew at each train(), instead of `model`
     compute_metrics  EvalPrediction -> dictionary of numbers
     callbacks        more TrainerCallbacks
-    optimizers       (optimizer, schedule) to use instead of AdamW and the schedule that args names
+    optimizers       (optimizer, schedule) to use instead of those that args names
     preprocess_logits_for_metrics  (logits, labels) -> what to keep of a batch's predictions, for example their argmax
     """
 
@@ -115,20 +116,24 @@ class Trainer(TrainerLoop, TrainerData, TrainerEvaluation, TrainerCheckpoints):
         self.create_scheduler(num_training_steps, self.optimizer)
 
     def create_optimizer(self):
-        """AdamW over two groups: matrices decay, biases and norms don't."""
+        """The optimizer that `optim` names, over two groups: matrices decay, biases and norms don't."""
         if self.optimizer is None:
-            args = self.args
-            groups = decay_groups(self.model, args.weight_decay)
-            betas = (args.adam_beta1, args.adam_beta2)
-            self.optimizer = AdamW(groups, lr=args.learning_rate, betas=betas, eps=args.adam_epsilon)
+            cls, settings = self.get_optimizer_cls_and_kwargs(self.args)
+            self.optimizer = cls(decay_groups(self.model, self.args.weight_decay), **settings)
         return self.optimizer
+
+    @staticmethod
+    def get_optimizer_cls_and_kwargs(args: TrainingArguments) -> tuple[type, dict]:
+        """The optimizer's class, and what it is made with besides the parameters."""
+        return optimizer_class_and_settings(args)
 
     def create_scheduler(self, num_training_steps: int, optimizer=None):
         """The schedule that `lr_scheduler_type` names."""
         if self.lr_scheduler is None:
             warmup = self.args.get_warmup_steps(num_training_steps)
             optimizer = self.optimizer if optimizer is None else optimizer
-            self.lr_scheduler = get_scheduler(self.args.lr_scheduler_type, optimizer, warmup, num_training_steps)
+            name, options = self.args.lr_scheduler_type, self.args.lr_scheduler_kwargs
+            self.lr_scheduler = get_scheduler(name, optimizer, warmup, num_training_steps, options)
         return self.lr_scheduler
 
     # -- one step -----------------------------------------------------------------------------------------------------

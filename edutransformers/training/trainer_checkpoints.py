@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from . import checkpointing as files
-from .callbacks import is_better, metric_name
+from .callbacks import chosen_metric, is_better
 from .interruption import EvaluationEnded
 from .seeding import generator_state, global_random_state, restore_generator, restore_global_random_state
 from .trainer_state import TrainerState
@@ -156,11 +156,9 @@ class TrainerCheckpoints:
     def _remember_best(self, metrics: dict | None, folder: Path) -> None:
         if metrics is None or self.args.metric_for_best_model is None:
             return
-        name = metric_name(self.args.metric_for_best_model)
-        if name not in metrics:
-            raise KeyError(f"metric_for_best_model is {name!r}, but the evaluation gave only {', '.join(metrics)}")
-        if is_better(metrics[name], self.state.best_metric, self.args):
-            self.state.best_metric, self.state.best_model_checkpoint = metrics[name], str(folder)
+        metric = chosen_metric(metrics, self.args)
+        if is_better(metric, self.state.best_metric, self.args):
+            self.state.best_metric, self.state.best_model_checkpoint = metric, str(folder)
 
     def _load_best_model(self) -> None:
         best = self.state.best_model_checkpoint

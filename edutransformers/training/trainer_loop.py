@@ -10,12 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
+from .callbacks import chosen_metric
 from .clipping import clip_grad_norm_
 from .evaluation import speed_metrics
 from .interruption import Interruption
 from .loss_meter import LossMeter
 from .outputs import TrainOutput
 from .plan import Plan, plan_of
+from .plateau import ReduceLROnPlateau
 from .seeding import DROPOUT, set_seed
 from .trainer_state import TrainerControl, TrainerState
 
@@ -125,7 +127,8 @@ class TrainerLoop:
         self._event("on_pre_optimizer_step")
         self.optimizer.step()
         self._event("on_optimizer_step")
-        self.lr_scheduler.step()
+        if not isinstance(self.lr_scheduler, ReduceLROnPlateau):  # that one waits for an evaluation
+            self.lr_scheduler.step()
         self._forget_gradients()
         self.state.global_step += 1
 
@@ -140,6 +143,8 @@ class TrainerLoop:
             loss = round(self.loss_meter.mean_since_log(step), 4)
             self.log({"loss": loss, "learning_rate": self.lr_scheduler.get_last_lr()[0]})
         metrics = self._evaluate_unless_interrupted() if self.control.should_evaluate else None
+        if metrics is not None and isinstance(self.lr_scheduler, ReduceLROnPlateau):
+            self.lr_scheduler.step(chosen_metric(metrics, self.args))
         if self.control.should_save:
             self._save_checkpoint(metrics)
             self._event("on_save")
