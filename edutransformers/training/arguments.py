@@ -140,8 +140,6 @@ class TrainingArguments(ArgumentSetters):
             self.eval_steps = self.logging_steps
         if self.load_best_model_at_end:
             self._check_best_model()
-        if self.lr_scheduler_type == "reduce_lr_on_plateau" and self.metric_for_best_model is None:
-            self.metric_for_best_model = "loss"
         if self.metric_for_best_model is not None and self.greater_is_better is None:
             self.greater_is_better = not self.metric_for_best_model.endswith("loss")
 
@@ -190,11 +188,26 @@ class TrainingArguments(ArgumentSetters):
         self.lr_scheduler_type = getattr(self.lr_scheduler_type, "value", self.lr_scheduler_type)
         if self.lr_scheduler_type not in SCHEDULES:
             raise ValueError(f"lr_scheduler_type is {self.lr_scheduler_type!r}: expected one of {', '.join(SCHEDULES)}")
-        if self.lr_scheduler_type == "reduce_lr_on_plateau" and self.evaluation_strategy == "no":
+        if self.lr_scheduler_type == "reduce_lr_on_plateau":
+            self._check_plateau()
+
+    def _check_plateau(self):
+        if self.evaluation_strategy == "no":
             raise ValueError(
                 "lr_scheduler_type='reduce_lr_on_plateau' follows a metric, but evaluation_strategy is 'no': "
                 "set it to 'steps' or 'epoch'"
             )
+        if self.metric_for_best_model is None:
+            self.metric_for_best_model = "loss"
+        greater = self.greater_is_better
+        greater = not self.metric_for_best_model.endswith("loss") if greater is None else greater
+        mode = (self.lr_scheduler_kwargs or {}).get("mode", "min")
+        if greater != (mode == "max"):
+            logging.get_logger(__name__).warning(
+                "reduce_lr_on_plateau has mode=%r, but of %s %s is better: the learning rate falls while it improves; "
+                'lr_scheduler_kwargs={"mode": %r} is what was meant?',
+                mode, self.metric_for_best_model, "more" if greater else "less", "max" if greater else "min",
+            )  # fmt: skip
 
     def _check(self, name, whole=False, low=None, above=None, high=None, below=None):
         value = getattr(self, name)
