@@ -302,8 +302,8 @@ def test_an_interrupted_save_leaves_no_half_checkpoint(tmp_path, monkeypatch):
     save, saves = trainer.lr_scheduler, []
     original = Trainer.save_model
 
-    def save_model(self, output_dir=None):
-        original(self, output_dir)
+    def save_model(self, output_dir=None, _internal_call=False):
+        original(self, output_dir, _internal_call)
         saves.append(output_dir)
         if len(saves) == 2:
             raise KeyboardInterrupt
