@@ -40,25 +40,39 @@ from .datasets import (
     load_dataset,
 )
 from .mixed_precision import MixedPrecision, half_weights
-from .optimizers import AdamW, Optimizer, decay_groups
+from .optimizers import SGD, Adafactor, Adagrad, Adam, AdamW, AdamW8bit, Optimizer, RMSprop, decay_groups
 from .outputs import EvalPrediction, PredictionOutput, TrainOutput
+from .plateau import ReduceLROnPlateau
 from .schedules import (
+    AdafactorSchedule,
+    SchedulerType,
+    get_adafactor_schedule,
     get_constant_schedule,
     get_constant_schedule_with_warmup,
     get_cosine_schedule_with_warmup,
     get_cosine_with_hard_restarts_schedule_with_warmup,
+    get_cosine_with_min_lr_schedule_with_warmup,
+    get_cosine_with_min_lr_schedule_with_warmup_lr_rate,
     get_inverse_sqrt_schedule,
     get_linear_schedule_with_warmup,
     get_polynomial_decay_schedule_with_warmup,
+    get_reduce_on_plateau_schedule,
     get_scheduler,
+    get_wsd_schedule,
 )
 from .seeding import set_seed
 from .trainer import Trainer
 from .trainer_state import TrainerControl, TrainerState
 
 __all__ = [
+    "SGD",
     "Accelerator",
+    "Adafactor",
+    "AdafactorSchedule",
+    "Adagrad",
+    "Adam",
     "AdamW",
+    "AdamW8bit",
     "Audio",
     "ClassLabel",
     "DataCollatorForLanguageModeling",
@@ -85,7 +99,10 @@ __all__ = [
     "PredictionOutput",
     "PrinterCallback",
     "ProgressCallback",
+    "RMSprop",
     "RandomCollator",
+    "ReduceLROnPlateau",
+    "SchedulerType",
     "TrainOutput",
     "Trainer",
     "TrainerCallback",
@@ -97,15 +114,20 @@ __all__ = [
     "decay_groups",
     "default_data_collator",
     "first_bad_layer",
+    "get_adafactor_schedule",
     "get_constant_schedule",
     "get_constant_schedule_with_warmup",
     "get_cosine_schedule_with_warmup",
     "get_cosine_with_hard_restarts_schedule_with_warmup",
+    "get_cosine_with_min_lr_schedule_with_warmup",
+    "get_cosine_with_min_lr_schedule_with_warmup_lr_rate",
     "get_inverse_sqrt_schedule",
     "get_last_checkpoint",
     "get_linear_schedule_with_warmup",
     "get_polynomial_decay_schedule_with_warmup",
+    "get_reduce_on_plateau_schedule",
     "get_scheduler",
+    "get_wsd_schedule",
     "half_weights",
     "load_dataset",
     "set_seed",
