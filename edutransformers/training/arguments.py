@@ -13,6 +13,7 @@ from socket import gethostname
 from .. import logging
 from .argument_setters import ArgumentSetters
 from .callbacks.reporting import integrations_of
+from .distributed import communicator
 from .foreign_arguments import explain
 from .optimizer_choice import optimizer_class_and_settings
 from .schedules import SCHEDULES
@@ -247,6 +248,21 @@ class TrainingArguments(ArgumentSetters):
     @property
     def eval_batch_size(self) -> int:
         return self.per_device_eval_batch_size
+
+    @property
+    def world_size(self) -> int:
+        """How many processes train together."""
+        return communicator().size
+
+    @property
+    def process_index(self) -> int:
+        """Which of them this is."""
+        return communicator().rank
+
+    @property
+    def local_process_index(self) -> int:
+        """Which of those on this machine."""
+        return communicator().local_rank
 
     def get_warmup_steps(self, num_training_steps: int) -> int:
         """warmup_steps, or the share warmup_ratio of all steps, rounded up."""

@@ -46,7 +46,7 @@ def plan_of(args: TrainingArguments, batches: int | None, items: int | None) -> 
     accumulation = min(args.gradient_accumulation_steps, batches)
     if args.max_steps > 0:
         epochs = -(-args.max_steps * accumulation // batches)  # rounded up
-        samples = args.max_steps * accumulation * args.train_batch_size
+        samples = args.max_steps * accumulation * args.train_batch_size * args.world_size
         return Plan(batches, accumulation, args.max_steps, epochs, samples)
     max_steps = math.ceil(args.num_train_epochs * (batches // accumulation))
     return Plan(batches, accumulation, max_steps, math.ceil(args.num_train_epochs), int(items * args.num_train_epochs))

@@ -6,6 +6,8 @@ import json
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
+from .distributed import communicator
+
 
 @dataclass
 class TrainerState:
@@ -22,8 +24,8 @@ class TrainerState:
     log_history: list[dict] = field(default_factory=list)
     best_metric: float | None = None
     best_model_checkpoint: str | None = None
-    is_local_process_zero: bool = True
-    is_world_process_zero: bool = True
+    is_local_process_zero: bool = field(default_factory=lambda: communicator().local_rank == 0)
+    is_world_process_zero: bool = field(default_factory=lambda: communicator().rank == 0)
     is_hyper_param_search: bool = False
     trial_name: str | None = None  # in a hyperparameter search, the folder of this trial's checkpoints and logs
     trial_params: dict | None = None  # and its hyperparameters
@@ -37,8 +39,8 @@ class TrainerState:
 
     @classmethod
     def load_from_json(cls, path) -> TrainerState:
-        """Fields that only other versions know are left out."""
-        known = {f.name for f in fields(cls)}
+        """Fields that only other versions know are left out, and which process wrote it."""
+        known = {f.name for f in fields(cls) if not f.name.endswith("_process_zero")}
         values = json.loads(Path(path).read_text(encoding="utf-8"))
         return cls(**{name: value for name, value in values.items() if name in known})
 
