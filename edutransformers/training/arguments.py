@@ -117,6 +117,8 @@ class TrainingArguments(ArgumentSetters):
     # device and memory
     use_cpu: bool = False  # move the model to the processor; False: train it where it is
     gradient_checkpointing: bool = False  # recompute activations in backward instead of keeping them
+    fp16: bool = False  # compute in float16, keep float32 weights (mixed precision); on a GPU only
+    fp16_full_eval: bool = False  # evaluate in float16, also where training is float32; on a GPU only
     include_inputs_for_metrics: bool = False  # compute_metrics gets the inputs too
 
     def __new__(cls, *args, **values):
@@ -206,7 +208,7 @@ class TrainingArguments(ArgumentSetters):
         if greater != (mode == "max"):
             logging.get_logger(__name__).warning(
                 "reduce_lr_on_plateau has mode=%r, but of %s %s is better: the learning rate falls while it improves; "
-                'lr_scheduler_kwargs={"mode": %r} is what was meant?',
+                'was lr_scheduler_kwargs={"mode": "%s"} meant?',
                 mode, self.metric_for_best_model, "more" if greater else "less", "max" if greater else "min",
             )  # fmt: skip
 

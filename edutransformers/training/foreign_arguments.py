@@ -6,6 +6,7 @@ _SHARDING = "it shards a model over GPUs through torch; here every process holds
 _TORCH_PROCESSES = "it is about torch's processes; here `mpiexec -n N` starts them and Accelerator joins them"
 _COMPILER = "it is for torch's compilers; here the code that you read is the code that runs"
 _AMP = "it chooses between torch's kinds of mixed precision; here there is one, see fp16"
+_BFLOAT16 = "NumPy and CuPy have no bfloat16; fp16=True is mixed precision with float16"
 _HUB = "nothing is uploaded here; save_model() writes a folder, and huggingface_hub's upload_folder uploads it"
 _BATCH = "it was renamed per_device_{}_batch_size"
 _ONE_MACHINE = "here the main process alone logs and saves"
@@ -34,6 +35,8 @@ REASONS = {
     "torch_compile_mode": _COMPILER,
     "torchdynamo": _COMPILER,
     "use_ipex": _COMPILER,
+    "bf16": _BFLOAT16,
+    "bf16_full_eval": _BFLOAT16,
     "fp16_backend": _AMP,
     "fp16_opt_level": _AMP,
     "half_precision_backend": _AMP,
