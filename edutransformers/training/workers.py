@@ -169,6 +169,8 @@ class ProcessWorkers:
 
     def __init__(self, maker: BatchMaker, count: int, init_fn: Callable[[int], None] | None, method: str):
         context = multiprocessing.get_context(method)
+        if method == "forkserver":  # a process without threads, from which workers are forked: it imports once for all
+            context.set_forkserver_preload(["__main__", __name__])
         self._processes, self._tasks, self._answers = [], [], []
         self._of_task: dict[int, int] = {}
         try:
