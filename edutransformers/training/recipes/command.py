@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import sys
 import time
 from importlib import import_module
@@ -187,7 +188,7 @@ class _Help(argparse.HelpFormatter):
     """One spelling of each flag, one word for its value, and the default behind the text where there is one."""
 
     def __init__(self, prog):
-        super().__init__(prog, max_help_position=34, width=118)
+        super().__init__(prog, max_help_position=34, width=116)
 
     def _format_action_invocation(self, action):
         if action.dest == "help" or action.nargs == 0:
@@ -207,7 +208,7 @@ class _Parser(HfArgumentParser):
     """A parser whose errors are exceptions: the caller prints one sentence, not a page of flags before it."""
 
     def error(self, message):
-        raise ValueError(message)
+        raise ValueError(re.sub(r"(--\w+)/--[\w-]+", r"\1", message))  # one spelling of each flag is enough
 
 
 def parse(words: list[str]) -> tuple:

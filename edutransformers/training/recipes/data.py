@@ -133,16 +133,22 @@ def read_source(source: str, of_words: bool) -> tuple[list[dict], list[dict] | N
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def load_splits(arguments: DataArguments, seed: int, key: Callable[[dict], str], of_words: bool = False) -> Splits:
+def load_splits(
+    arguments: DataArguments, seed: int, flags: tuple, key: Callable[[dict], str], of_words=False
+) -> Splits:
     """The rows to train on and those to evaluate on.
 
-    key  row -> the text that makes it what it is. Of rows with one key the first counts, and a row of the evaluation is
-         never trained on: else the score would measure what was learned by heart.
+    flags     the fields of `arguments` that name columns, which every row must have
+    key       row -> the text that makes it what it is. Of rows with one key the first counts, and a row of the
+              evaluation is never trained on: else the score would measure what was learned by heart
+    of_words  rows of words with tags, not of texts
     """
     train, evaluation = read_source(arguments.train_file, of_words)
+    check_columns(train, arguments.train_file, arguments, flags)
     if arguments.validation_file is not None:
-        evaluation, apart = read_source(arguments.validation_file, of_words)
-        evaluation = evaluation if apart is None else apart
+        rows, apart = read_source(arguments.validation_file, of_words)
+        evaluation = rows if apart is None else apart
+        check_columns(evaluation, arguments.validation_file, arguments, flags)
     notes, count = [], len(train)
     train = without_repetitions(train, key)
     if len(train) < count:
@@ -153,10 +159,8 @@ def load_splits(arguments: DataArguments, seed: int, key: Callable[[dict], str],
     train = [row for row in train if key(row) not in held_out]
     if len(train) < count:
         notes.append(f"left out {count - len(train)} training texts that stand in the evaluation data")
-    train, evaluation = (
-        choose(train, arguments.max_train_samples, seed),
-        choose(evaluation, arguments.max_eval_samples, seed),
-    )
+    train = choose(train, arguments.max_train_samples, seed)
+    evaluation = choose(evaluation, arguments.max_eval_samples, seed)
     if not train or not evaluation:
         raise ValueError(
             f"{arguments.train_file}: {len(train)} texts are left to train on and {len(evaluation)} to evaluate on; "
@@ -187,14 +191,15 @@ def without_repetitions(rows: list[dict], key: Callable[[dict], str]) -> list[di
     return list(first.values())
 
 
-def check_columns(rows: list[dict], source: str, names: dict[str, str]) -> None:
-    """Do all rows have these columns? names: {column: the flag that names it}. Raises `ValueError` that says which."""
-    for column, flag in names.items():
-        for number, row in enumerate(rows):
+def check_columns(rows: list[dict], source: str, arguments: DataArguments, flags: tuple) -> None:
+    """Does every row have a value in the columns that these flags name? Raises `ValueError` that says which not."""
+    for flag in flags:
+        column = getattr(arguments, flag)
+        for number, row in enumerate(rows, start=1):
             if column not in row:
                 raise ValueError(
-                    f"{source}: there is no column {column!r} in row {number + 1}, only {', '.join(map(repr, row))}; "
+                    f"{source}: there is no column {column!r} in row {number}, only {', '.join(map(repr, row))}; "
                     f"--{flag} says which column it is"
                 )
             if row[column] is None:
-                raise ValueError(f"{source}: row {number + 1} has no {column!r}")
+                raise ValueError(f"{source}: row {number} has no {column!r}")

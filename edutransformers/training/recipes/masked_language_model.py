@@ -14,7 +14,7 @@ from ...auto import AutoModelForMaskedLM
 from ..arguments import TrainingArguments
 from ..collators import DataCollatorForLanguageModeling
 from ..trainer import Trainer
-from .data import check_columns, load_splits
+from .data import load_splits
 from .models import tokenizer_and_model
 from .prepared import Prepared
 from .settings import DataArguments, ModelArguments
@@ -44,32 +44,29 @@ class MaskedLanguageTrainer(Trainer):
     """A Trainer that hides the same words in each evaluation, so that losses can be compared."""
 
     def get_eval_dataloader(self, eval_dataset=None):
-        loader = super().get_eval_dataloader(eval_dataset)
-        collator = getattr(loader.collate_fn, "collator", loader.collate_fn)
-        loader.collate_fn = DataCollatorForLanguageModeling(
-            self.tokenizer, mlm_probability=collator.mlm_probability, seed=self.args.seed
+        training = self.data_collator
+        self.data_collator = DataCollatorForLanguageModeling(
+            self.tokenizer, mlm_probability=training.mlm_probability, seed=self.args.seed
         )
-        return loader
+        try:
+            return super().get_eval_dataloader(eval_dataset)
+        finally:
+            self.data_collator = training
 
 
 def prepare(
     model_arguments: ModelArguments, arguments: MaskedLanguageModelArguments, training: TrainingArguments
 ) -> Prepared:
     text = arguments.text_column_name
-    splits = load_splits(arguments, training.seed, key=lambda row: str(row.get(text)))
-    for rows in (splits.train, splits.evaluation):
-        check_columns(rows, arguments.train_file, {text: "text_column_name"})
+    splits = load_splits(arguments, training.seed, ("text_column_name",), key=lambda row: str(row[text]))
     texts = [[str(row[text]) for row in rows] for rows in (splits.train, splits.evaluation)]
     tokenizer, model = tokenizer_and_model(AutoModelForMaskedLM, model_arguments, arguments.max_seq_length, texts[0])
 
     def encode(texts: list[str]) -> list[dict]:
         if arguments.line_by_line:
-            encoded = tokenizer(
-                texts, truncation=True, max_length=arguments.max_seq_length, return_special_tokens_mask=True
-            )
+            encoded = tokenizer(texts, truncation=True, max_length=arguments.max_seq_length)
             return [dict(zip(encoded, values)) for values in zip(*encoded.values())]
-        encoded = tokenizer(texts, return_special_tokens_mask=True, verbose=False)
-        return blocks(encoded, arguments.max_seq_length)
+        return blocks(tokenizer(texts, verbose=False), arguments.max_seq_length)
 
     collator = DataCollatorForLanguageModeling(tokenizer, mlm_probability=arguments.mlm_probability, seed=training.seed)
     train, evaluation = (encode(part) for part in texts)

@@ -17,7 +17,7 @@ from ...auto import AutoConfig, AutoModelForSequenceClassification
 from .. import metrics
 from ..arguments import TrainingArguments
 from ..collators import DataCollatorWithPadding
-from .data import check_columns, load_splits
+from .data import load_splits
 from .models import tokenizer_and_model
 from .prepared import Prepared
 from .settings import DataArguments, ModelArguments
@@ -45,10 +45,8 @@ def prepare(
     model_arguments: ModelArguments, arguments: TextClassificationArguments, training: TrainingArguments
 ) -> Prepared:
     text, label = arguments.text_column_name, arguments.label_column_name
-    splits = load_splits(arguments, training.seed, key=lambda row: " ".join(str(row.get(text)).split()))
-    for rows in (splits.train, splits.evaluation):
-        check_columns(rows, arguments.train_file, {text: "text_column_name", label: "label_column_name"})
-
+    flags = ("text_column_name", "label_column_name")
+    splits = load_splits(arguments, training.seed, flags, key=lambda row: " ".join(str(row[text]).split()))
     names = label_names([row[label] for row in splits.train], model_arguments.model_name_or_path)
     if names is None:
         fields = {"num_labels": 1, "problem_type": "regression"}

@@ -19,7 +19,7 @@ from ...auto import AutoModelForTokenClassification
 from .. import metrics
 from ..arguments import TrainingArguments
 from ..collators import DataCollatorForTokenClassification
-from .data import check_columns, load_splits
+from .data import load_splits
 from .models import tokenizer_and_model
 from .prepared import Prepared
 from .settings import DataArguments, ModelArguments
@@ -50,10 +50,11 @@ def prepare(
     model_arguments: ModelArguments, arguments: TokenClassificationArguments, training: TrainingArguments
 ) -> Prepared:
     text, label = arguments.text_column_name, arguments.label_column_name
-    splits = load_splits(arguments, training.seed, key=lambda row: " ".join(_words(row.get(text))), of_words=True)
+    flags = ("text_column_name", "label_column_name")
+    key = lambda row: " ".join(_words(row[text]))  # noqa: E731
+    splits = load_splits(arguments, training.seed, flags, key, of_words=True)
     rows = {"train": splits.train, "evaluation": splits.evaluation}
     for name, part in rows.items():
-        check_columns(part, arguments.train_file, {text: "text_column_name", label: "label_column_name"})
         rows[name] = [(_words(row[text]), _words(row[label])) for row in part]
         for words, tags in rows[name]:
             if len(words) != len(tags):
@@ -103,7 +104,7 @@ def prepare(
 
 
 def _words(value) -> list[str]:
-    return value.split() if isinstance(value, str) else [str(word) for word in value or ()]
+    return value.split() if isinstance(value, str) else [str(word) for word in value]
 
 
 # ---------------------------------------------------------------------------------------------------------------------
