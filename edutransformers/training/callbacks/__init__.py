@@ -13,7 +13,9 @@ from .defaults import default_callbacks
 from .early_stopping import EarlyStoppingCallback, chosen_metric, is_better, metric_name
 from .flow import DefaultFlowCallback
 from .handler import CallbackHandler
+from .history import history_figure
 from .log_files import CSVLoggerCallback, JSONLoggerCallback
+from .notebook import NotebookProgressCallback
 from .progress import PrinterCallback, ProgressCallback
 from .reporting import get_reporting_integration_callbacks
 from .tensorboard import TensorBoardCallback
@@ -25,6 +27,7 @@ __all__ = [
     "DefaultFlowCallback",
     "EarlyStoppingCallback",
     "JSONLoggerCallback",
+    "NotebookProgressCallback",
     "PrinterCallback",
     "ProgressCallback",
     "TensorBoardCallback",
@@ -32,6 +35,7 @@ __all__ = [
     "chosen_metric",
     "default_callbacks",
     "get_reporting_integration_callbacks",
+    "history_figure",
     "is_better",
     "metric_name",
 ]

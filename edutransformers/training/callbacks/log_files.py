@@ -19,7 +19,7 @@ from .base import TrainerCallback
 class LogFileCallback(TrainerCallback):
     """What the two kinds of files share: when they are written, and where.
 
-    path   the file; None: `file_name` in the run's output_dir (in a hyperparameter search, in the trial's folder)
+    path   the file; None: `file_name` in the run's output_dir (of each trial in a hyperparameter search)
     """
 
     file_name: str
@@ -29,14 +29,14 @@ class LogFileCallback(TrainerCallback):
 
     def on_train_begin(self, args, state, control, **kwargs):
         if state.is_world_process_zero:
-            self._write_anew(self._file(args, state), [_row(log["step"], log) for log in state.log_history])
+            self._write_anew(self._file(args), [_row(log["step"], log) for log in state.log_history])
 
     def on_log(self, args, state, control, logs=None, **kwargs):
         if state.is_world_process_zero:
-            self._append(self._file(args, state), _row(state.global_step, logs))
+            self._append(self._file(args), _row(state.global_step, logs))
 
-    def _file(self, args, state) -> Path:
-        file = Path(args.output_dir, state.trial_name or "", self.file_name) if self.path is None else self.path
+    def _file(self, args) -> Path:
+        file = Path(args.output_dir, self.file_name) if self.path is None else self.path
         file.parent.mkdir(parents=True, exist_ok=True)
         return file
 

@@ -15,17 +15,21 @@ class ProgressCallback(TrainerCallback):
         self.shown = 0
 
     def on_train_begin(self, args, state, control, **kwargs):
-        self.training_bar = tqdm(total=state.max_steps, initial=state.global_step, dynamic_ncols=True)
+        if state.is_local_process_zero:
+            self.training_bar = tqdm(total=state.max_steps, initial=state.global_step, dynamic_ncols=True)
         self.shown = state.global_step
 
     def on_step_end(self, args, state, control, **kwargs):
-        self.training_bar.update(state.global_step - self.shown)
+        if self.training_bar is not None:
+            self.training_bar.update(state.global_step - self.shown)
         self.shown = state.global_step
 
     def on_prediction_step(self, args, state, control, eval_dataloader=None, **kwargs):
+        if not state.is_local_process_zero:
+            return
         if self.prediction_bar is None:
             leave = self.training_bar is None
-            self.prediction_bar = tqdm(total=_length(eval_dataloader), leave=leave, dynamic_ncols=True)
+            self.prediction_bar = tqdm(total=length_of(eval_dataloader), leave=leave, dynamic_ncols=True)
         self.prediction_bar.update(1)
 
     def on_evaluate(self, args, state, control, **kwargs):
@@ -36,7 +40,7 @@ class ProgressCallback(TrainerCallback):
 
     def on_log(self, args, state, control, logs=None, **kwargs):
         if self.training_bar is not None:
-            self.training_bar.write(str(_shown(logs)))
+            self.training_bar.write(shown(logs))
 
     def on_train_end(self, args, state, control, **kwargs):
         self._close("training_bar")
@@ -56,11 +60,26 @@ class PrinterCallback(TrainerCallback):
     """Print the logs: what stands in for progress bars with `disable_tqdm=True`."""
 
     def on_log(self, args, state, control, logs=None, **kwargs):
-        print(_shown(logs), flush=True)
+        print_logs(state, logs)
 
 
-def _shown(logs: dict) -> dict:
-    return {name: value for name, value in logs.items() if name != "total_flos"}
+def print_logs(state, logs: dict) -> None:
+    """On the first of several processes."""
+    if state.is_local_process_zero:
+        print(shown(logs), flush=True)
+
+
+def shown(logs: dict) -> str:
+    """The logs without the count of operations, which says little to people."""
+    return str({name: value for name, value in logs.items() if name != "total_flos"})
+
+
+def length_of(loader) -> int | None:
+    """How many batches, if that is known: a stream does not say."""
+    try:
+        return len(loader)
+    except TypeError:
+        return None
 
 
 def _length(loader) -> int | None:
