@@ -49,8 +49,10 @@ def as_array(value):
 
 
 def stack(values: Sequence):
-    """Several values as one array, where they fit together; None among numbers becomes nan."""
-    if len(values) and all(isinstance(value, dict) for value in values):
+    """Several values as one array, where they fit together; None among numbers becomes nan. No values: int64."""
+    if not len(values):
+        return np.zeros(0, dtype=np.int64)
+    if all(isinstance(value, dict) for value in values):
         return [as_array(value) for value in values]
     if any(value is None for value in values) and all(value is None or np.ndim(value) == 0 for value in values):
         if all(value is None or isinstance(value, (bool, int, float)) for value in values):

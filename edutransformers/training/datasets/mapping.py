@@ -55,11 +55,14 @@ def filter_rows(data, function, with_indices, input_columns, batched, batch_size
 def map_rows(data, function, with_indices, input_columns, batched, batch_size, drop_last_batch, removed, fn_kwargs):
     """The data set with the columns that `function` returns. See `Dataset.map`."""
     made: dict[str, list] = {}
-    rows_in, rows_out, dropped = 0, 0, set(removed)
+    rows_out, nothing, dropped = 0, False, set(removed)
     every = calls(data, function, with_indices, input_columns, batched, batch_size, fn_kwargs, drop_last_batch)
     for rows, given, answer in every:
-        if answer is None and not made:
+        if answer is None and (nothing or rows.start == 0):
+            nothing = True
             continue
+        if nothing:
+            raise TypeError(f"the function of map returned None for some rows, but not for row {rows.start}")
         if not isinstance(answer, Mapping):
             raise TypeError(
                 f"the function of map returned {type(answer).__name__} for row {rows.start}: expected a dictionary of "
@@ -72,12 +75,10 @@ def map_rows(data, function, with_indices, input_columns, batched, batch_size, d
             answer = {name: [value] for name, value in answer.items()}
         check_batch(answer, "the function of map")
         count = len(next(iter(answer.values()))) if answer else len(rows)
-        if made and rows_in != rows.start:
-            raise TypeError(f"the function of map returned None for some rows, but not for row {rows.start}")
         for name in [*made, *(name for name in answer if name not in made)]:
             values = answer[name] if name in answer else [None] * count
             made.setdefault(name, [None] * rows_out).extend(_plain(values))
-        rows_in, rows_out = rows.stop, rows_out + count
+        rows_out += count
     if not made and not dropped:
         return data._with()
     kept = [name for name in data.column_names if name not in dropped and name not in made]
