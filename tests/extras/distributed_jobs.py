@@ -11,11 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from edutransformers.training import AdamW, DataLoader, get_scheduler, set_seed
-from edutransformers.training.accelerator import Accelerator
+from edutransformers.training import Accelerator, AdamW, DataLoader, TrainerCallback, get_scheduler, set_seed
 from edutransformers.training.distributed import communicator
 from tests.training import test_accelerator as accelerator_tests
-from tests.training.toy import toy_data, toy_model, weights_of
+from tests.training.toy import accuracy, toy_data, toy_model, toy_trainer, weights_of
 
 CASES = {
     "plain": {"items": 24},
@@ -94,6 +93,31 @@ def resume(folder, stop):
     draws = np.array([model.generator.random(), np.random.random()])  # noqa: NPY002
     weights = {**weights_of(model), "draws": draws, "rate": schedule.get_last_lr(), "losses": progress.losses[-4:]}
     np.savez(folder / f"rank-{accelerator.process_index}.npz", **weights)
+
+
+def trainer(folder, *interrupted):
+    """The Trainer with evaluation and checkpoints; with "interrupted", SIGTERM comes to rank 1 in the middle."""
+    callbacks = [Terminate] if interrupted else []
+    trainer = toy_trainer(
+        folder, toy_model().astype("float64"), toy_data(22), toy_data(11, seed=1), compute_metrics=accuracy,
+        arguments={**TRAINER_ARGUMENTS, "per_device_train_batch_size": 4 // communicator().size}, callbacks=callbacks,
+    )  # fmt: skip
+    trainer.train(resume_from_checkpoint=any(folder.glob("checkpoint-*")))
+    logs = [json.dumps({k: v for k, v in log.items() if k in LOGGED}) for log in trainer.log_history]
+    np.savez(folder / f"rank-{communicator().rank}.npz", logs=logs, **weights_of(trainer.model))
+
+
+TRAINER_ARGUMENTS = {
+    "num_train_epochs": 2, "learning_rate": 1e-2, "logging_strategy": "steps", "logging_steps": 2,
+    "evaluation_strategy": "epoch", "save_strategy": "epoch",
+}  # fmt: skip
+LOGGED = ("loss", "eval_loss", "eval_accuracy", "learning_rate", "epoch", "step")
+
+
+class Terminate(TrainerCallback):
+    def on_step_begin(self, args, state, control, **kwargs):
+        if state.global_step == 7 and args.process_index == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
 
 
 class Progress:

@@ -1,5 +1,6 @@
 """Several processes under mpiexec: the numbers of one process, one rank that writes, and no hang when a rank dies."""
 
+import json
 import os
 import subprocess
 import sys
@@ -83,6 +84,26 @@ def test_a_killed_run_goes_on_bit_for_bit(tmp_path):
         for name, value in theirs.items():
             np.testing.assert_array_equal(mine[name], value, err_msg=name)
     assert (whole[0]["draws"] != whole[1]["draws"]).any()
+
+
+def test_the_trainer(tmp_path):
+    """Two ranks with half the batch: the logs of one process. SIGTERM to one rank: all stop, and go on bit for bit."""
+    folders = {name: tmp_path / name for name in ("alone", "two", "stopped")}
+    for folder in folders.values():
+        folder.mkdir()
+    (alone,) = results_of(1, "trainer", folders["alone"])
+    first, second = results_of(2, "trainer", folders["two"])
+    stopped = launch(2, "trainer", folders["stopped"], "interrupted")
+    assert stopped.returncode != 0
+    assert [path.name for path in folders["stopped"].glob("*8*")] == ["checkpoint-8"], stopped.stderr
+    assert not (folders["stopped"] / "rank-0.npz").exists()
+    resumed = results_of(2, "trainer", folders["stopped"])
+    for name, value in first.items():
+        for result in (second, *resumed):
+            np.testing.assert_array_equal(result[name], value, err_msg=name)
+    logs, expected = ([json.loads(line) for line in result["logs"]] for result in (first, alone))
+    assert [list(log) for log in logs] == [list(log) for log in expected]
+    assert len(logs) == 9
 
 
 @pytest.mark.parametrize("how", [how for how in WAYS_TO_DIE if how != "nothing"])
