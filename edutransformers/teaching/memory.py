@@ -151,8 +151,8 @@ def memory_report(model: Module, batch: dict, optimizer=None, accumulation: int 
     def again(batch_size=None, length=None):
         return memory_report(model, resized(batch, batch_size, length), optimizer, accumulation)
 
-    step = dry_step(model, batch, optimizer, accumulation)
-    report = report_of(step, title_of(model, batch, optimizer, accumulation), again)
+    title = title_of(model, batch, optimizer, accumulation)
+    report = report_of(dry_step(model, batch, optimizer, accumulation), title, again)
     if measure:
         report.measured = measured_peak(model, batch, optimizer, accumulation)
     return report

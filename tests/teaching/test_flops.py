@@ -29,7 +29,9 @@ def test_bert_by_hand():
     assert (layer.name, layer.count, layer.forward) == ("bert.encoder.layer.0 … 2", L, L * of_a_layer())
     assert layer.inside["attention"] == 3 * L * 2 * 2 * B * T * T * D
     assert layer.inside["feed_forward.up"] == layer.inside["feed_forward.down"] == 3 * L * 2 * B * T * D * F
-    assert sum(sum(row[which] for which in ("forward", "recompute", "backward")) for row in report.table()) == report.total
+    assert (
+        sum(sum(row[which] for which in ("forward", "recompute", "backward")) for row in report.table()) == report.total
+    )
 
 
 def test_a_vocabulary_by_hand():
@@ -53,9 +55,7 @@ def test_the_rule_is_the_trainers(tmp_path):
     model = bert()
     batch = batch_for(model, B, T)
     report = flops_report(model, batch)
-    trainer = toy_trainer(tmp_path, model, arguments={"max_steps": 1})
-    trainer.train()
-    assert report.rule == trainer.floating_point_ops(batch)
+    assert report.rule == toy_trainer(tmp_path, model).floating_point_ops(batch)
     scores = 3 * L * 2 * 2 * B * T * T * D
     head = 6 * B * (T - 1) * (D * D + 2 * D)
     vectors = 6 * B * T * sum(p.size for name, p in model.named_parameters() if p.data.ndim == 1)

@@ -1,14 +1,22 @@
-"""The memory of a training step: predicted as measured, by layer as counted by hand, and nothing of the model changed."""
+"""The memory of a training step: predicted as measured, by layer as counted by hand, and the model left alone."""
 
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from edutransformers import BertConfig, BertForMaskedLM, BertForSequenceClassification, flops_report, memory_report, speed
+from edutransformers import (
+    BertConfig,
+    BertForMaskedLM,
+    BertForSequenceClassification,
+    flops_report,
+    memory_report,
+    speed,
+)
 from edutransformers.functional import attention as attention_functions
 from edutransformers.layers import FeedForward, LayerNorm, Linear, Sequential
-from edutransformers.module import Module, keep
+from edutransformers.module import Module, keep, skip_initialization
 from edutransformers.teaching import memory_savings
 from edutransformers.teaching.device_memory import HostMemory, measured_peak
 from edutransformers.teaching.dry_run import dry_step, kept_names
@@ -27,7 +35,7 @@ def bert(kind=BertForSequenceClassification, **config):
     return kind(BertConfig(**{**SMALL, **config}), generator=np.random.default_rng(0))
 
 
-def batch_for(model, examples=8, length=96):
+def batch_for(model, examples=8, length=64):
     rng = np.random.default_rng(1)
     ids = rng.integers(0, model.config.vocab_size, (examples, length))
     labels = ids if isinstance(model, BertForMaskedLM) else rng.integers(0, 2, examples)
@@ -82,7 +90,7 @@ def test_predicted_as_measured(name):
     model = make()
     optimizer = None if kind is None else kind(model)
     report = memory_report(model, batch_for(model), optimizer, accumulation, measure=True)
-    assert report.measured > 5e6
+    assert report.measured > 4e6
     assert abs(report.peak / report.measured - 1) < 0.05, (report.peak, report.measured)
     assert sum(report.parts.values()) == report.peak
     assert min(report.parts.values()) >= 0
@@ -99,7 +107,7 @@ def test_predicted_as_measured_with_batch_threads():
 
 
 def test_predicted_as_measured_where_attention_keeps_no_weights(monkeypatch):
-    monkeypatch.setattr(attention_functions, "SAVED_SCORES", 64 * 64)
+    monkeypatch.setattr(attention_functions, "SAVED_SCORES", 32 * 32)
     model = bert()
     report = memory_report(model, batch_for(model), AdamW(model), measure=True)
     assert abs(report.peak / report.measured - 1) < 0.05
@@ -116,8 +124,6 @@ def test_a_layers_activations_by_hand():
     assert layer.name == "bert.encoder.layer.0 … 2"
     assert layer.count == 3
     rows, wide, scores = B * T * D * 4, B * T * F * 4, B * H * T * T * 4
-    mask = B * T * 64 * 2  # two random bytes a number decide; the mask itself is kept as booleans
-    assert mask
     expected = {
         "attention.query, x": rows, "attention, q": rows, "attention, k": rows, "attention, v": rows,
         "attention, weights": scores, "attention, drop_mask": scores // 4, "attention.output, x": rows,
@@ -180,8 +186,6 @@ def test_memory_counts_once_and_only_if_saved():
 
 def test_saved_in_a_sequence():
     model = Sequential(Linear(8, 16), LayerNorm(16), Linear(16, 8))
-    with pytest.raises(AttributeError):
-        model.loss  # noqa: B018
     step = dry_step(WithNames(model), {"x": np.ones((5, 8), np.float32)})
     assert [(saved.module, saved.name) for saved in step.saved] == [
         ("inner.1", "normalized"), ("inner.1", "inverse_std"), ("inner.2", "x"),
@@ -261,7 +265,7 @@ def test_a_trace_that_runs_goes_on():
 def test_predict_another_size():
     model = bert()
     report = memory_report(model, batch_for(model, 2, 16), AdamW(model))
-    assert report.predict(batch_size=8, length=96).peak == memory_report(model, batch_for(model), AdamW(model)).peak
+    assert report.predict(batch_size=8, length=64).peak == memory_report(model, batch_for(model), AdamW(model)).peak
     activations = [report.predict(batch_size=B).parts["saved activations"] for B in (4, 8, 12)]
     assert activations[2] - activations[1] == activations[1] - activations[0]  # linear in the batch
     lengths = [report.predict(length=T).parts["saved activations"] for T in (16, 32, 48, 64)]
@@ -297,7 +301,7 @@ def test_printed():
     model = bert()
     report = memory_report(model, batch_for(model), AdamW(model), measure=True)
     text = str(report)
-    assert text.startswith("BertForSequenceClassification, float32, a batch of 8 × 96, AdamW\n")
+    assert text.startswith("BertForSequenceClassification, float32, a batch of 8 × 64, AdamW\n")
     for words in ("saved activations", "bert.encoder.layer.0 … 2", "attention, weights", "measured", "worst moment"):
         assert words in text
     assert max(map(len, text.splitlines())) <= 120
@@ -341,19 +345,19 @@ def test_savings():
 def test_pictures(tmp_path):
     from edutransformers.teaching.plots import save
 
-    model = bert()
+    model = bert(num_hidden_layers=1)
     batch = batch_for(model, 4, 16)
-    report = memory_report(model, batch, AdamW(model))
+    report, savings = memory_report(model, batch, AdamW(model)), memory_savings(model, batch)
     figure = report.plot()
-    right_ends = [bar.get_x() + bar.get_width() for bar in figure.axes[0].patches]
-    assert max(right_ends) == pytest.approx(report.peak / 1e6)  # the parts, one behind the other, end at the peak
-    savings = memory_savings(model, batch)
-    bars = savings.plot().axes[0].patches
-    tallest = max(bar.get_x() + bar.get_width() for bar in bars)
-    assert tallest == pytest.approx(savings.ways[0].report.peak / 1e6)
-    for place, picture in enumerate((figure, savings.plot(), flops_report(model, batch).plot())):
-        save(picture, tmp_path / f"{place}.png")
-        assert (tmp_path / f"{place}.png").stat().st_size > 5000
+    ends = [bar.get_x() + bar.get_width() for bar in figure.axes[0].patches]
+    assert max(ends) == pytest.approx(report.peak / 1e6)  # the parts, one behind the other, end at the peak
+    ends = [bar.get_x() + bar.get_width() for bar in savings.plot().axes[0].patches]
+    assert max(ends) == pytest.approx(savings.ways[0].report.peak / 1e6)
+    work = flops_report(model, batch)
+    widths = [bar.get_width() for bar in work.plot().axes[0].patches]
+    assert sum(widths) == pytest.approx(work.total / 1e9, rel=0.01)
+    save(figure, tmp_path / "report.png")
+    assert (tmp_path / "report.png").stat().st_size > 5000
 
 
 # -- on a GPU ---------------------------------------------------------------------------------------------------------
@@ -366,3 +370,19 @@ def test_measured_through_the_memory_pool(fake_cupy):
     assert abs(report.peak / report.measured - 1) < 0.15  # without blocks, temporaries are larger
     assert report.weights == 4 * model.num_parameters()
     assert measured_peak(model, batch_for(model, 4), optimizer) < report.measured
+
+
+# -- what the pages say -----------------------------------------------------------------------------------------------
+
+
+def test_the_guides_table_of_long_texts():
+    """docs/guides/train_in_little_memory.md prints BERT-base at 8 × 512 as it was predicted once: it still is."""
+    text = (Path(__file__).parents[2] / "docs" / "guides" / "train_in_little_memory.md").read_text(encoding="utf-8")
+    row = next(line for line in text.splitlines() if line.startswith("| batch in 4 parts |"))
+    peak, saved, work, *parts = (float(cell.strip(" %").replace(",", "")) for cell in row.strip("|").split("|")[1:])
+    with skip_initialization():
+        model = BertForSequenceClassification(BertConfig())
+    report = memory_report(model, batch_for(model, 2, 512), AdamW(model), accumulation=4)
+    assert report.peak / 1e6 == pytest.approx(peak, rel=0.01)
+    assert [size / 1e6 for size in report.parts.values()][:4] == pytest.approx(parts[:4], abs=1)
+    assert (saved, work) == (52, 1)
