@@ -82,9 +82,14 @@ def arguments_of_trial(args, values: dict, name: str):
         if key not in known:
             logger.warning("hp_space gives %s, which is no field of TrainingArguments: it is left out", key)
             continue
-        before = getattr(args, key)
-        changes[key] = value if None in (before, value) else type(before)(value)
+        changes[key] = _in_the_type_of(getattr(args, key), value)
     return replace(args, **changes)
+
+
+def _in_the_type_of(before, value):
+    """7.0 for a seed is 7, "1e-3" for a rate is 0.001. But 2.5 epochs stay 2.5, where there were 2 before."""
+    is_broken = isinstance(before, int) and isinstance(value, float) and not value.is_integer()
+    return value if before is None or value is None or is_broken else type(before)(value)
 
 
 def run_hp_search_optuna(trainer, n_trials: int | None, direction, **options) -> BestRun | list[BestRun]:

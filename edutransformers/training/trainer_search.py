@@ -48,14 +48,19 @@ class TrainerSearch:
         sizes of the model. Every evaluation during training is reported, and the study's pruner may end the trial
         there. The trainer's arguments are afterwards what they were before; the model is the last trial's.
 
-        Raises `RuntimeError` without `model_init`, `ImportError` without Optuna, `ValueError` for another backend, or
-        if no trial was completed.
+        Raises `RuntimeError` without `model_init` or in several processes, `ImportError` without Optuna, `ValueError`
+        for another backend, or if no trial was completed.
         """
         check_backend(backend)
         if self.model_init is None:
             raise RuntimeError(
                 "hyperparameter_search needs Trainer(model_init=...), a function that makes the model anew for each "
                 "trial; this Trainer was given a model"
+            )
+        if self.args.world_size > 1:
+            raise RuntimeError(
+                f"hyperparameter_search runs in one process, and here are {self.args.world_size}: to search in "
+                "parallel, start single processes with the same study_name and storage"
             )
         self.hp_space = default_hp_space_optuna if hp_space is None else hp_space
         self.compute_objective = default_compute_objective if compute_objective is None else compute_objective
