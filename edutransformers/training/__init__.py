@@ -8,11 +8,16 @@ from .argument_parser import HfArgumentParser
 from .arguments import EvaluationStrategy, IntervalStrategy, TrainingArguments
 from .bad_values import first_bad_layer, watch
 from .callbacks import (
+    CSVLoggerCallback,
     DefaultFlowCallback,
     EarlyStoppingCallback,
+    JSONLoggerCallback,
+    NotebookProgressCallback,
     PrinterCallback,
     ProgressCallback,
+    TensorBoardCallback,
     TrainerCallback,
+    history_figure,
 )
 from .checkpointing import get_last_checkpoint
 from .clipping import clip_grad_norm_
@@ -39,6 +44,7 @@ from .datasets import (
     concatenate_datasets,
     load_dataset,
 )
+from .hyperparameter_search import BestRun, default_compute_objective, default_hp_space_optuna
 from .mixed_precision import MixedPrecision, half_weights
 from .optimizers import SGD, Adafactor, Adagrad, Adam, AdamW, AdamW8bit, Optimizer, RMSprop, decay_groups
 from .outputs import EvalPrediction, PredictionOutput, TrainOutput
@@ -74,6 +80,8 @@ __all__ = [
     "AdamW",
     "AdamW8bit",
     "Audio",
+    "BestRun",
+    "CSVLoggerCallback",
     "ClassLabel",
     "DataCollatorForLanguageModeling",
     "DataCollatorForMultipleChoice",
@@ -94,7 +102,9 @@ __all__ = [
     "Image",
     "IntervalStrategy",
     "IterableDataset",
+    "JSONLoggerCallback",
     "MixedPrecision",
+    "NotebookProgressCallback",
     "Optimizer",
     "PredictionOutput",
     "PrinterCallback",
@@ -103,6 +113,7 @@ __all__ = [
     "RandomCollator",
     "ReduceLROnPlateau",
     "SchedulerType",
+    "TensorBoardCallback",
     "TrainOutput",
     "Trainer",
     "TrainerCallback",
@@ -112,7 +123,9 @@ __all__ = [
     "clip_grad_norm_",
     "concatenate_datasets",
     "decay_groups",
+    "default_compute_objective",
     "default_data_collator",
+    "default_hp_space_optuna",
     "first_bad_layer",
     "get_adafactor_schedule",
     "get_constant_schedule",
@@ -129,6 +142,7 @@ __all__ = [
     "get_scheduler",
     "get_wsd_schedule",
     "half_weights",
+    "history_figure",
     "load_dataset",
     "set_seed",
     "watch",
