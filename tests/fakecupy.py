@@ -127,12 +127,15 @@ class Flags:
 
 
 class Device:
-    """cupy.cuda.Device: there is one, number 0."""
+    """cupy.cuda.Device: there is one, number 0 (fakenccl.py makes it more)."""
 
     def __init__(self, id: int = 0):
-        if id != 0:
+        if not 0 <= id < cuda.runtime.getDeviceCount():
             raise RuntimeError("cudaErrorInvalidDevice: invalid device ordinal")
         self.id = id
+
+    def use(self):
+        return None
 
     def __enter__(self):
         return self

@@ -11,9 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
+from edutransformers import use_backend
 from edutransformers.training import Accelerator, AdamW, DataLoader, TrainerCallback, get_scheduler, set_seed
 from edutransformers.training.distributed import communicator
+from tests import fakecupy, fakenccl
 from tests.training import test_accelerator as accelerator_tests
+from tests.training import test_nccl
 from tests.training.toy import accuracy, toy_data, toy_model, toy_trainer, weights_of
 
 CASES = {
@@ -93,6 +96,14 @@ def resume(folder, stop):
     draws = np.array([model.generator.random(), np.random.random()])  # noqa: NPY002
     weights = {**weights_of(model), "draws": draws, "rate": schedule.get_last_lr(), "losses": progress.losses[-4:]}
     np.savez(folder / f"rank-{accelerator.process_index}.npz", **weights)
+
+
+def nccl(folder):
+    """The double of CuPy and NCCL under real ranks: MPI hands device arrays on to NCCL."""
+    exchange = lambda value: communicator()._world.allgather(value)  # noqa: E731
+    with fakecupy.installed(), fakenccl.installed(communicator().size, exchange), use_backend("cupy"):
+        device, weights = test_nccl.train()
+    np.savez(folder / f"rank-{communicator().rank}.npz", device=device, **weights)
 
 
 def trainer(folder, *interrupted):

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from edutransformers import BertForSequenceClassification
-from edutransformers.training.distributed import launched_under_mpi
+from edutransformers.training.distributed import launched_under_mpi, run_in_threads
 from tests.extras.distributed_jobs import CASES, WAYS_TO_DIE
 from tests.training import test_accelerator as accelerator_tests
+from tests.training import test_nccl
 from tests.training.toy import assert_same_weights, toy_data, toy_model
 
 NEEDS = ("mpi4py",)
@@ -84,6 +85,15 @@ def test_a_killed_run_goes_on_bit_for_bit(tmp_path):
         for name, value in theirs.items():
             np.testing.assert_array_equal(mine[name], value, err_msg=name)
     assert (whole[0]["draws"] != whole[1]["draws"]).any()
+
+
+def test_device_arrays_go_through_nccl(tmp_path):
+    """On doubles of CuPy and NCCL: the weights of two ranks on the CPU."""
+    (_, expected), _ = run_in_threads(test_nccl.train, 2)
+    for rank, result in enumerate(results_of(2, "nccl", tmp_path)):
+        assert result["device"] == f"cuda:{rank}"
+        for name, value in expected.items():
+            np.testing.assert_allclose(result[name], value, rtol=0, atol=1e-12, err_msg=name)
 
 
 def test_the_trainer(tmp_path):

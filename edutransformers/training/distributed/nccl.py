@@ -45,7 +45,7 @@ class NcclCommunicator(Communicator):
             self.host.broadcast_(array, root)
             return
         self.host.barrier()
-        self._group.broadcast(array, root)
+        self._group.broadcast(array.reshape(-1).view(np.uint8), root)  # as bytes: NCCL knows no booleans
 
     def broadcast_object(self, value, root: int = 0):
         return self.host.broadcast_object(value, root)
