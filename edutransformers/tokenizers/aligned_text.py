@@ -14,14 +14,15 @@ Span = tuple[int, int]
 class AlignedText:
     """`text` and, for each of its characters, the (start, stop) of the original text that it stands for.
 
-    `spans` is None as long as character i is still original character i: most texts stay so to the end.
+    `spans` is None as long as character i is still original character first + i: most texts stay so to the end.
     """
 
-    __slots__ = ("spans", "text")
+    __slots__ = ("first", "spans", "text")
 
-    def __init__(self, text: str, spans: list[Span] | None = None):
+    def __init__(self, text: str, spans: list[Span] | None = None, first: int = 0):
         self.text = text
         self.spans = spans
+        self.first = first
 
     def __len__(self) -> int:
         return len(self.text)
@@ -29,18 +30,27 @@ class AlignedText:
     def original_span(self, start: int, stop: int) -> Span:
         """Where text[start:stop], which must not be empty, came from."""
         if self.spans is None:
-            return start, stop
+            return self.first + start, self.first + stop
         return self.spans[start][0], self.spans[stop - 1][1]
 
     def slice(self, start: int, stop: int) -> "AlignedText":
         """The part [start:stop]; its spans still point into the whole original text."""
-        return AlignedText(self.text[start:stop], self._spans()[start:stop])
+        if self.spans is None:
+            return AlignedText(self.text[start:stop], first=self.first + start)
+        return AlignedText(self.text[start:stop], self.spans[start:stop])
 
     def remove(self, pattern) -> None:
         """Drop each character that matches (a compiled pattern of one character)."""
         spans = self._spans()
         kept = [i for i, character in enumerate(self.text) if not pattern.match(character)]
         self.text, self.spans = "".join([self.text[i] for i in kept]), [spans[i] for i in kept]
+
+    def prepend(self, text: str) -> None:
+        """Put text in front; it gets the span of the character that was the first. Nothing happens to an empty text."""
+        if self.text:
+            spans = self._spans()
+            self.spans = [spans[0]] * len(text) + spans
+            self.text = text + self.text
 
     def replace_each(self, replacement: Callable[[str], str]) -> None:
         """Put replacement(character), one character or more, in each one's place; all of them keep its span."""
@@ -69,7 +79,7 @@ class AlignedText:
     def _spans(self) -> list[Span]:
         if self.spans is not None:
             return self.spans
-        return [(i, i + 1) for i in range(len(self.text))]
+        return [(i, i + 1) for i in range(self.first, self.first + len(self.text))]
 
 
 def _sorted_decomposition(text: str) -> Iterable[tuple[str, bool]]:

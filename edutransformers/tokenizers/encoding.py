@@ -6,11 +6,10 @@ worked out when they are asked for; most callers want ids only.
 """
 
 import re
+from collections.abc import Callable
 from functools import cached_property
 from itertools import chain
 from typing import NamedTuple
-
-BETWEEN_BLANKS = re.compile(r"[^ \t\n\r]+")
 
 Span = tuple[int, int]
 
@@ -26,12 +25,12 @@ class Chunk(NamedTuple):
 
 
 class Part(NamedTuple):
-    """Chunks of text[start:stop]: of each stretch between blanks one, or a single one for all of it."""
+    """Chunks of text[start:stop]: one for each match of `stretches`, or a single one for all of it."""
 
     start: int
     stop: int
     chunks: list[Chunk]
-    one_per_stretch: bool
+    stretches: re.Pattern | None
 
 
 class TokenizedText:
@@ -51,10 +50,9 @@ class TokenizedText:
         """(start, stop) in the text, for each token."""
         result = []
         for part in self.parts:
-            if part.one_per_stretch:
-                starts = (match.start() for match in BETWEEN_BLANKS.finditer(self.text, part.start, part.stop))
-            else:
-                starts = (part.start,)
+            starts = (part.start,)
+            if part.stretches is not None:
+                starts = (match.start() for match in part.stretches.finditer(self.text, part.start, part.stop))
             for base, chunk in zip(starts, part.chunks):
                 result += [(base + start, base + stop) for start, stop in chunk.offsets]
         return result
@@ -104,11 +102,15 @@ class Piece(NamedTuple):
 
 
 class Encoding:
-    """One row: ids, token types, masks, and the way back to the text."""
+    """One row: ids, token types, masks, and the way back to the text.
 
-    def __init__(self, pieces: list[Piece], id_to_token):
+    trim   (tokens, offsets) -> offsets: what a post-processor takes off the offsets of a text's tokens
+    """
+
+    def __init__(self, pieces: list[Piece], id_to_token, trim: Callable | None = None):
         self.pieces = pieces
         self._id_to_token = id_to_token
+        self.trim = trim
         self.ids = list(chain.from_iterable(piece.ids for piece in pieces))
 
     def __len__(self) -> int:
@@ -143,17 +145,23 @@ class Encoding:
     def tokens(self) -> list[str]:
         result: list[str] = []
         for piece in self.pieces:
-            if piece.source is not None:
-                result += piece.source.tokens[piece.start : piece.stop]
-            else:
-                result += [self._id_to_token(i) for i in piece.ids]
+            result += self._tokens_of(piece)
         return result
+
+    def _tokens_of(self, piece: Piece) -> list[str]:
+        if piece.source is not None:
+            return piece.source.tokens[piece.start : piece.stop]
+        return [self._id_to_token(i) for i in piece.ids]
 
     @cached_property
     def offsets(self) -> list[Span]:
         result: list[Span] = []
         for piece in self.pieces:
-            result += piece.source.offsets[piece.start : piece.stop] if piece.source else [(0, 0)] * len(piece.ids)
+            if piece.source is None:
+                result += [(0, 0)] * len(piece.ids)
+                continue
+            offsets = piece.source.offsets[piece.start : piece.stop]
+            result += offsets if self.trim is None else self.trim(self._tokens_of(piece), offsets)
         return result
 
     @cached_property

@@ -4,12 +4,12 @@ The stages are exchangeable objects; which ones a tokenizer has is what tokenize
 keeps the cache that makes it quick: in prose a few thousand words make up most of a text.
 """
 
+import re
 from collections.abc import Sequence
 
 from edutransformers.tokenizers.added_tokens import AddedToken, AddedTokens
 from edutransformers.tokenizers.aligned_text import AlignedText
 from edutransformers.tokenizers.encoding import (
-    BETWEEN_BLANKS,
     Chunk,
     Encoding,
     Part,
@@ -19,6 +19,7 @@ from edutransformers.tokenizers.encoding import (
 )
 from edutransformers.tokenizers.padding import Padding, pad_encoding, padded_length
 from edutransformers.tokenizers.post_processors import NO_SPECIAL_TOKENS
+from edutransformers.tokenizers.stretches import BETWEEN_BLANKS, stretches_of
 from edutransformers.tokenizers.truncation import Truncation, kept_lengths, windows
 
 CACHE_ENTRIES = 1 << 16
@@ -66,14 +67,13 @@ class Engine:
     def tokenize(self, text: str) -> TokenizedText:
         """Cut a text into tokens, with no special tokens around them."""
         keep = frozenset(self.added_tokens.special) if self.split_special_tokens else frozenset()
-        in_stretches = self._stretches_are_independent(text)
+        stretches = self._stretches(text)
         parts = []
         for start, stop, added in self.added_tokens.split_raw(text, keep):
             if added is not None:
-                parts.append(Part(start, stop, [_one_token(added, text[start:stop], stop - start)], False))
-            elif in_stretches:
-                stretches = BETWEEN_BLANKS.findall(text, start, stop)
-                parts.append(Part(start, stop, list(map(self._cache.__getitem__, stretches)), True))
+                parts.append(Part(start, stop, [_one_token(added, text[start:stop], stop - start)], None))
+            elif stretches is not None:
+                parts += self._parts_of_stretches(text, start, stop, stretches)
             else:
                 parts += self._parts_of_whole(text, start, stop, keep)
         return TokenizedText(text, parts)
@@ -81,52 +81,72 @@ class Engine:
     def tokenize_words(self, words: Sequence[str]) -> TokenizedWords:
         return TokenizedWords([self.tokenize(word) for word in words])
 
-    def _stretches_are_independent(self, text: str) -> bool:
-        """Whether what stands between two blanks is tokenized the same whatever is around it."""
-        stages = [stage for stage in (self.normalizer, self.pre_tokenizer) if stage is not None]
-        if self.pre_tokenizer is None or not all(stage.keeps_blanks_apart for stage in stages):
-            return False
-        if not self.added_tokens.any_normalized:
-            return True
-        # A token that is searched in the normalized text may hold blanks; find out whether there is one.
-        normalized = self.normalizer.normalize(text).text if self.normalizer else text
-        return not self.added_tokens.occurs_normalized(normalized)
+    def _stretches(self, text: str) -> re.Pattern | None:
+        """The pattern that cuts this text into parts that can be looked up in the cache; None if none does."""
+        if self.model.is_random:
+            return None
+        stretches = stretches_of(text, self.normalizer, self.pre_tokenizer)
+        if stretches is not None and self.added_tokens.any_normalized:
+            # A token that is searched in the normalized text may hold blanks; find out whether there is one.
+            normalized = self.normalizer.normalize(text).text if self.normalizer else text
+            if self.added_tokens.occurs_normalized(normalized):
+                return None
+        return stretches
+
+    def _parts_of_stretches(self, text: str, start: int, stop: int, stretches: re.Pattern) -> list[Part]:
+        """text[start:stop], looked up stretch by stretch."""
+        parts = []
+        if self.pre_tokenizer.behind_first is not self.pre_tokenizer and (first := stretches.search(text, start, stop)):
+            chunk = self._tokenize_whole(first[0], first.start())
+            if chunk.word_count != 1 or first[0].isspace():
+                # A blank put before it has changed where it is cut, and then what stands behind it matters too.
+                return self._parts_of_whole(text, start, stop, frozenset())
+            start = first.end()
+            parts.append(Part(first.start(), start, [chunk], None))
+        found = stretches.findall(text, start, stop)
+        return [*parts, Part(start, stop, list(map(self._cache.__getitem__, found)), stretches)]
 
     def _parts_of_whole(self, text: str, start: int, stop: int, keep: frozenset) -> list[Part]:
         """text[start:stop] in one go, or cut at the words of `never_split`."""
         parts = []
         for match in BETWEEN_BLANKS.finditer(text, start, stop) if self.never_split else ():
             if match[0] in self.never_split:
-                before = self._tokenize_whole(text[start : match.start()], keep)
-                parts.append(Part(start, match.start(), [before], False))
-                parts.append(Part(match.start(), match.end(), [self._cache[match[0]]], False))
+                before = self._tokenize_whole(text[start : match.start()], start, keep)
+                parts.append(Part(start, match.start(), [before], None))
+                parts.append(Part(match.start(), match.end(), [self._cache[match[0]]], None))
                 start = match.end()
-        return [*parts, Part(start, stop, [self._tokenize_whole(text[start:stop], keep)], False)]
+        return [*parts, Part(start, stop, [self._tokenize_whole(text[start:stop], start, keep)], None)]
 
-    def _tokenize_whole(self, text: str, keep: frozenset = frozenset()) -> Chunk:
-        """Normalize, cut out normalized added tokens, split into words, and each word into tokens."""
+    def _tokenize_whole(self, text: str, first: int = 0, keep: frozenset = frozenset(), pre_tokenizer=None) -> Chunk:
+        """Normalize, cut out normalized added tokens, split into words, and each word into tokens.
+
+        first           where in the whole text this part stands (there are stages that treat its beginning apart)
+        pre_tokenizer   in place of the engine's
+        """
         if not text:
             return Chunk((), (), (), (), 0)
-        normalized = self.normalizer.normalize(text) if self.normalizer else AlignedText(text)
+        normalized = self.normalizer.normalize(text, first) if self.normalizer else AlignedText(text, first=first)
         ids, tokens, offsets, words, word_count = [], [], [], [], 0
+        pre_tokenizer = pre_tokenizer or self.pre_tokenizer
         name_of = self.model.id_to_token
+
+        def add(i, token, span):
+            ids.append(i)
+            tokens.append(token)
+            offsets.append((span[0] - first, span[1] - first))
+            words.append(word_count)
+
         for start, stop, added in self.added_tokens.split_normalized(normalized.text, keep):
             if added is not None:
-                ids.append(added)
-                tokens.append(normalized.text[start:stop])
-                offsets.append(normalized.original_span(start, stop))
-                words.append(word_count)
+                add(added, normalized.text[start:stop], normalized.original_span(start, stop))
                 word_count += 1
                 continue
-            part = normalized.text[start:stop]
-            spans = self.pre_tokenizer.split(part) if self.pre_tokenizer else [(0, len(part))] if part else []
-            for word_start, word_stop in spans:
-                base = start + word_start
-                for token, token_start, token_stop in self.model.tokenize(part[word_start:word_stop]):
-                    ids.append(token)
-                    tokens.append(name_of[token])
-                    offsets.append(normalized.original_span(base + token_start, base + token_stop))
-                    words.append(word_count)
+            piece = normalized.slice(start, stop)
+            for word in pre_tokenizer.pre_tokenize(piece) if pre_tokenizer else [piece]:
+                if not word.text:
+                    continue
+                for token, token_start, token_stop in self.model.tokenize(word.text):
+                    add(token, name_of[token], word.original_span(token_start, token_stop))
                 word_count += 1
         return Chunk(tuple(ids), tuple(tokens), tuple(offsets), tuple(words), word_count)
 
@@ -155,7 +175,7 @@ class Engine:
             shown = [
                 windows(len(text.ids), size, truncation.stride, truncation.side) for text, size in zip(texts, kept)
             ]
-        rows = []
+        rows, trim = [], (self.post_processor or NO_SPECIAL_TOKENS).trim
         # Every window of the first text with every window of the second. The row that stays comes first; the original
         # then puts the other windows of the first text before those of the second.
         for combination in _combinations(*shown):
@@ -167,7 +187,7 @@ class Engine:
                     start, stop = combination[slot.sequence]
                     text = texts[slot.sequence]
                     pieces.append(Piece(text.ids[start:stop], slot.type_id, slot.sequence, text, start, stop))
-            rows.append(Encoding(pieces, self.id_to_token))
+            rows.append(Encoding(pieces, self.id_to_token, trim))
         return rows
 
     def pad(self, samples: list[list[Encoding]], padding: Padding) -> list[list[Encoding]]:
@@ -216,7 +236,7 @@ class _ChunkCache(dict):
         if stretch in engine.never_split:
             token = engine.model.unk_token if engine.token_to_id(stretch) is None else stretch
             return _one_token(engine.token_to_id(token), token, len(stretch))
-        return engine._tokenize_whole(stretch)
+        return engine._tokenize_whole(stretch, pre_tokenizer=engine.pre_tokenizer and engine.pre_tokenizer.behind_first)
 
     def clear(self) -> None:
         super().clear()

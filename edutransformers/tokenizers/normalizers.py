@@ -1,16 +1,32 @@
-"""Normalizers: the first stage, which makes texts that mean the same look the same. So far BERT's.
+"""Normalizers: the first stage, which makes texts that mean the same look the same."""
 
-A normalizer has `normalize(text) -> AlignedText`, `to_json()`, `from_json(part)`, and says in `keeps_blanks_apart`
-whether the pieces of a text between blanks can be normalized one by one (then whole pieces can be cached).
-"""
-
+import re
 import unicodedata
 
 from edutransformers.tokenizers.aligned_text import AlignedText
 from edutransformers.tokenizers.characters import BLANK, CHINESE, CONTROL, NONSPACING_MARK, lower
+from edutransformers.tokenizers.stretches import BETWEEN_BLANKS
 
 
-class BertNormalizer:
+class Normalizer:
+    """Rewrites a text. With `to_json()` and `from_json(part)`."""
+
+    def apply(self, aligned: AlignedText) -> None:
+        """Rewrite the text in place."""
+        raise NotImplementedError
+
+    def normalize(self, text: str, first: int = 0) -> AlignedText:
+        """The text rewritten. `first`: where in a larger text it stands, for its spans."""
+        aligned = AlignedText(text, first=first)
+        self.apply(aligned)
+        return aligned
+
+    def is_local(self, text: str, stretches: re.Pattern) -> bool:
+        """Whether the matches of `stretches` can be normalized one by one: it gives what the whole text gives."""
+        return False
+
+
+class BertNormalizer(Normalizer):
     """BERT's: clean the text, set Chinese characters apart, strip accents, lower-case; in this order.
 
     clean_text            drop control characters, turn every kind of white space into a blank
@@ -20,8 +36,6 @@ class BertNormalizer:
 
     Source: Devlin et al. 2018, the released `tokenization.py`; the order and tables are the Rust library's.
     """
-
-    keeps_blanks_apart = True
 
     def __init__(
         self,
@@ -35,8 +49,10 @@ class BertNormalizer:
         self.strip_accents = strip_accents
         self.lowercase = lowercase
 
-    def normalize(self, text: str) -> AlignedText:
-        aligned = AlignedText(text)
+    def is_local(self, text, stretches):
+        return stretches is BETWEEN_BLANKS
+
+    def apply(self, aligned):
         if self.clean_text:
             if CONTROL.search(aligned.text):
                 aligned.remove(CONTROL)
@@ -44,7 +60,7 @@ class BertNormalizer:
         if aligned.text.isascii():  # nothing Chinese, no accents, and str.lower() changes no length
             if self.lowercase:
                 aligned.text = aligned.text.lower()
-            return aligned
+            return
         if self.handle_chinese_chars and CHINESE.search(aligned.text):
             aligned.replace_each(lambda c: f" {c} " if CHINESE.match(c) else c)
         if self.lowercase if self.strip_accents is None else self.strip_accents:
@@ -56,7 +72,6 @@ class BertNormalizer:
                 aligned.remove(NONSPACING_MARK)
         if self.lowercase:
             aligned.replace_each(lower)
-        return aligned
 
     def to_json(self) -> dict:
         return {

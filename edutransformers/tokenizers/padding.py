@@ -41,7 +41,7 @@ def pad_encoding(encoding: Encoding, target: int, padding: Padding, id_to_token:
         return encoding
     piece = Piece([padding.pad_id] * missing, padding.pad_type_id, is_padding=True)
     pieces = [*encoding.pieces, piece] if padding.side == "right" else [piece, *encoding.pieces]
-    return Encoding(pieces, id_to_token)
+    return Encoding(pieces, id_to_token, encoding.trim)
 
 
 def pad_rows(

@@ -1,7 +1,8 @@
 """Post-processors: the stage that puts special tokens around one text or a pair, "[CLS] A [SEP] B [SEP]".
 
 A post-processor has `layout(is_pair, add_special_tokens)`: a list of `Slot`, each either a special token or the place
-of the first or second text, with the token type that goes there.
+of the first or second text, with the token type that goes there. And `trim`, None or a function (tokens, offsets) ->
+offsets for the tokens of a text.
 """
 
 from typing import NamedTuple
@@ -15,7 +16,13 @@ class Slot(NamedTuple):
     ids: tuple[int, ...] = ()
 
 
-class TemplateProcessing:
+class PostProcessor:
+    """With `layout(is_pair, add_special_tokens)`, `to_json()`, `from_json(part)`."""
+
+    trim = None
+
+
+class TemplateProcessing(PostProcessor):
     """A template for one text and one for a pair, written as in tokenizer.json.
 
     A template is a list of {"SpecialToken": {"id": "[CLS]", "type_id": 0}} and {"Sequence": {"id": "A", "type_id": 0}};
@@ -57,7 +64,7 @@ class TemplateProcessing:
         return cls(part["single"], part["pair"], part["special_tokens"])
 
 
-class BertProcessing:
+class BertProcessing(PostProcessor):
     """[CLS] A [SEP], or [CLS] A [SEP] B [SEP] with B and its [SEP] of type 1; the older form of the same template."""
 
     def __init__(self, sep: tuple[str, int], cls: tuple[str, int]):

@@ -11,6 +11,8 @@ import os
 import re
 
 from edutransformers.tokenizers.added_tokens import AddedToken
+from edutransformers.tokenizers.bpe import BPE
+from edutransformers.tokenizers.byte_level import ByteLevel, ByteLevelDecoder, ByteLevelProcessor
 from edutransformers.tokenizers.decoders import DECODERS
 from edutransformers.tokenizers.engine import Engine
 from edutransformers.tokenizers.normalizers import NORMALIZERS
@@ -21,14 +23,12 @@ from edutransformers.tokenizers.strategies import TruncationStrategy
 from edutransformers.tokenizers.truncation import Truncation
 from edutransformers.tokenizers.wordpiece import WordPiece
 
-MODELS = {"WordPiece": WordPiece}
-
 STAGES = {
     "normalizer": NORMALIZERS,
-    "pre_tokenizer": PRE_TOKENIZERS,
-    "model": MODELS,
-    "post_processor": POST_PROCESSORS,
-    "decoder": DECODERS,
+    "pre_tokenizer": {**PRE_TOKENIZERS, "ByteLevel": ByteLevel},
+    "model": {"BPE": BPE, "WordPiece": WordPiece},
+    "post_processor": {**POST_PROCESSORS, "ByteLevel": ByteLevelProcessor},
+    "decoder": {**DECODERS, "ByteLevel": ByteLevelDecoder},
 }
 
 

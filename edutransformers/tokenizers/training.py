@@ -10,11 +10,12 @@ from collections.abc import Iterable, Sequence
 
 from edutransformers.logging import tqdm
 from edutransformers.tokenizers.added_tokens import AddedToken
-from edutransformers.tokenizers.encoding import BETWEEN_BLANKS
+from edutransformers.tokenizers.aligned_text import AlignedText
 from edutransformers.tokenizers.engine import Engine
 from edutransformers.tokenizers.merge_training import train_merges
 from edutransformers.tokenizers.normalizers import BertNormalizer
 from edutransformers.tokenizers.pre_tokenizers import BertPreTokenizer
+from edutransformers.tokenizers.stretches import stretches_of
 
 MOST_PIECES = 1 << 18
 BERT_SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -62,13 +63,12 @@ def train_wordpiece(
 
 def count_words(texts: Iterable, normalizer, pre_tokenizer, show_progress: bool, length: int | None = None) -> Counter:
     """How often each word, as normalizer and pre-tokenizer make them, occurs."""
-    stages = [stage for stage in (normalizer, pre_tokenizer) if stage is not None]
-    in_stretches = pre_tokenizer is not None and all(stage.keeps_blanks_apart for stage in stages)
     pieces: Counter = Counter()  # stretches between blanks: few different ones, so each is normalized only once
     counts: Counter = Counter()
     for text in _with_progress(_flatten(texts), show_progress, "Counting words", length):
-        if in_stretches:
-            pieces.update(BETWEEN_BLANKS.findall(text))
+        stretches = stretches_of(text, normalizer, pre_tokenizer)
+        if stretches is not None and pre_tokenizer.behind_first is pre_tokenizer:
+            pieces.update(stretches.findall(text))
             if len(pieces) > MOST_PIECES:  # text without blanks must not fill the memory
                 _count_pieces(pieces, counts, normalizer, pre_tokenizer)
                 pieces.clear()
@@ -80,10 +80,10 @@ def count_words(texts: Iterable, normalizer, pre_tokenizer, show_progress: bool,
 
 def _count_pieces(pieces: dict[str, int], counts: Counter, normalizer, pre_tokenizer) -> None:
     for piece, count in pieces.items():
-        normalized = normalizer.normalize(piece).text if normalizer else piece
-        spans = pre_tokenizer.split(normalized) if pre_tokenizer else [(0, len(normalized))]
-        for start, stop in spans:
-            counts[normalized[start:stop]] += count
+        normalized = normalizer.normalize(piece) if normalizer else AlignedText(piece)
+        words = pre_tokenizer.pre_tokenize(normalized) if pre_tokenizer else [normalized]
+        for word in words:
+            counts[word.text] += count
 
 
 def wordpiece_from_counts(

@@ -43,6 +43,8 @@ class WordPiece:
         # No piece can be longer than the longest entry: without this bound a long word costs its length squared.
         self.longest = max(map(len, vocab))
 
+    is_random = False
+
     def tokenize(self, word: str) -> list[Token]:
         if len(word) > self.max_input_chars_per_word:
             return [self._unknown(word)]
