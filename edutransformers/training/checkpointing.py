@@ -87,10 +87,10 @@ def write_folder(folder: Path, write) -> None:
     shutil.rmtree(replaced)
 
 
-def save_weights(model: Module, folder) -> None:
+def save_weights(model: Module, folder, as_safetensors: bool = True) -> None:
     """Through `save_pretrained` where the model has it; for a plain Module, model.safetensors alone."""
     if hasattr(model, "save_pretrained"):
-        model.save_pretrained(folder)
+        model.save_pretrained(folder, safe_serialization=as_safetensors)
         return
     write_files(folder, {"model.safetensors": lambda file: write_safetensors(file, model.state_dict())})
 

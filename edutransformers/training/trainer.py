@@ -7,7 +7,8 @@
 
 Here is what one batch does: `training_step`, and in it `compute_loss` and `compute_loss_backward`. The loop around it
 is in trainer_loop.py. Batches are made in trainer_data.py, evaluation is in trainer_evaluation.py, checkpoints are in
-trainer_checkpoints.py.
+trainer_checkpoints.py, metrics for people and the model card are in trainer_reports.py,
+float16 and bad numbers in trainer_numbers.py.
 """
 
 from __future__ import annotations
@@ -34,6 +35,10 @@ from .trainer_checkpoints import TrainerCheckpoints
 from .trainer_data import TrainerData
 from .trainer_evaluation import TrainerEvaluation
 from .trainer_loop import TrainerLoop
+from .trainer_numbers import TrainerNumbers
+from .trainer_ranks import TrainerRanks
+from .trainer_reports import TrainerReports
+from .trainer_search import TrainerSearch
 from .trainer_state import TrainerControl, TrainerState
 
 logger = get_logger(__name__)
@@ -44,7 +49,16 @@ class LossCache(NamedTuple):
     smoothing: tuple | None
 
 
-class Trainer(TrainerLoop, TrainerData, TrainerEvaluation, TrainerCheckpoints):
+class Trainer(
+    TrainerRanks,
+    TrainerLoop,
+    TrainerNumbers,
+    TrainerData,
+    TrainerEvaluation,
+    TrainerCheckpoints,
+    TrainerReports,
+    TrainerSearch,
+):
     """Trains, evaluates and predicts. The arguments are the original's.
 
     model            a Module whose `forward(**batch)` returns outputs with a "loss" when the batch has labels
@@ -85,6 +99,7 @@ class Trainer(TrainerLoop, TrainerData, TrainerEvaluation, TrainerCheckpoints):
             raise TypeError(f"Trainer trains a Module with a backward, got {type(self.model).__name__}")
         if self.args.use_cpu:
             self.model.to("cpu")
+        self._check_number_types()
         self.tokenizer = tokenizer
         self.data_collator = self._default_collator() if data_collator is None else data_collator
         self.train_dataset, self.eval_dataset = train_dataset, eval_dataset
@@ -189,19 +204,22 @@ class Trainer(TrainerLoop, TrainerData, TrainerEvaluation, TrainerCheckpoints):
         """
         if not model.training:
             model.train()
-        loss, _, cache = self._unpack_loss(self.compute_loss(model, self._prepare_inputs(inputs)))
-        share = 1 / self.accumulation
-        self.loss_meter.add(
-            loss * share, self.state.global_step + 1
-        )  # before backward: a nan must not reach the weights
-        self.compute_loss_backward(model, share, cache)
+        share = self._share_of_batch() / self.accumulation
+        with self._half_precision():
+            loss, _, cache = self._unpack_loss(self.compute_loss(model, self._prepare_inputs(inputs)))
+            self.loss_meter.check(loss, self.state.global_step + 1)  # before a nan spoils the gradients
+            self.compute_loss_backward(model, share * self._loss_scale(), cache)
         return loss * share
 
     def _prepare_inputs(self, inputs) -> dict:
         """A plain dictionary. Pictures and sounds move to the model's device; ids stay on the host to be checked."""
         like = next(self.model.parameters()).data
         is_float = lambda value: getattr(getattr(value, "dtype", None), "kind", "") == "f"  # noqa: E731
-        return {name: as_array_like(value, like) if is_float(value) else value for name, value in inputs.items()}
+        inputs = {name: as_array_like(value, like) if is_float(value) else value for name, value in inputs.items()}
+        if like.dtype == np.float16:  # a float32 picture would make float32 of everything behind it
+            for name, value in inputs.items():
+                inputs[name] = value.astype(like.dtype) if is_float(value) and name not in self.label_names else value
+        return inputs
 
     def _unpack_loss(self, result):
         if not isinstance(result, tuple) or len(result) != 3:
@@ -213,11 +231,22 @@ class Trainer(TrainerLoop, TrainerData, TrainerEvaluation, TrainerCheckpoints):
 
     # -- helpers ------------------------------------------------------------------------------------------------------
 
-    def call_model_init(self) -> Module:
-        """The model of `model_init`. If that has an argument `generator`, it gets one made from the seed."""
-        if "generator" in inspect.signature(self.model_init).parameters:
-            return self.model_init(generator=np.random.default_rng([self.args.seed, WEIGHTS]))
-        return self.model_init()
+    def call_model_init(self, trial=None) -> Module:
+        """The model of `model_init`.
+
+        If that has an argument `generator`, it gets one made from the seed; if it has `trial`, or another one without a
+        default, it gets the trial of a hyperparameter search (None outside of one).
+        """
+        parameters = inspect.signature(self.model_init).parameters
+        options, values = {}, []
+        for name, parameter in parameters.items():
+            if name == "generator":
+                options["generator"] = np.random.default_rng([self.args.seed, WEIGHTS])
+            elif name == "trial":
+                options["trial"] = trial
+            elif parameter.default is parameter.empty and parameter.kind is parameter.POSITIONAL_OR_KEYWORD:
+                values.append(trial)
+        return self.model_init(*values, **options)
 
     def add_callback(self, callback) -> None:
         """One more callback, or a class to make it of."""
@@ -235,15 +264,6 @@ class Trainer(TrainerLoop, TrainerData, TrainerEvaluation, TrainerCheckpoints):
     def log_history(self) -> list[dict]:
         """Every log with its step and epoch."""
         return self.state.log_history
-
-    def floating_point_ops(self, inputs) -> int:
-        """About how many operations forward and backward take: 6 a token and weight, tables that are looked up aside.
-
-        2 for each weight in forward (multiply, add), and twice that in backward: once for the inputs' gradient, once
-        for the weights' (Kaplan et al. 2020, section 2.1).
-        """
-        tokens = getattr(inputs.get(getattr(self.model, "main_input_name", "input_ids")), "size", 0)
-        return tokens * self._operations_a_token
 
     def _weights_that_multiply(self) -> int:
         tables = {id(m.weight): m.weight.size for m in self.model.modules() if isinstance(m, Embedding)}

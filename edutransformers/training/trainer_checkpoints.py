@@ -4,39 +4,42 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..logging import get_logger
 from . import checkpointing as files
 from .callbacks import chosen_metric, is_better
 from .interruption import EvaluationEnded
 from .seeding import generator_state, global_random_state, restore_generator, restore_global_random_state
 from .trainer_state import TrainerState
 
+logger = get_logger(__name__)
+
 
 class TrainerCheckpoints:
     """The part of Trainer that saves and resumes."""
 
-    def save_model(self, output_dir=None) -> None:
-        """The model, the tokenizer and the arguments into a folder: all that is needed to use the model."""
+    def save_model(self, output_dir=None, _internal_call: bool = False) -> None:
+        """The model, the tokenizer and the arguments into a folder: all that is needed to use the model.
+
+        _internal_call  True when the Trainer writes a checkpoint: for subclasses that do something else then
+        """
         folder = Path(self.args.output_dir if output_dir is None else output_dir)
-        files.save_weights(self.model, folder)
+        files.save_weights(self.model, folder, self.args.save_safetensors)
         if self.tokenizer is not None:
             self.tokenizer.save_pretrained(folder)
         files.write_trees(folder, {files.ARGUMENTS: self.args.to_dict()})
-
-    def save_state(self) -> None:
-        """The progress and all logs into `output_dir`/trainer_state.json."""
-        files.write_trees(self.args.output_dir, {files.STATE: self.state.to_dict()})
 
     def _save_checkpoint(self, metrics: dict | None, stand: dict | None = None) -> None:
         """checkpoint-<step> in `output_dir`, complete or not at all. `stand`: what to go on from, if not from here."""
         folder = Path(self.args.output_dir) / f"{files.PREFIX}-{self.state.global_step}"
         self._remember_best(metrics, folder)
+        logger.info("Saving model checkpoint to %s", folder)
         files.write_folder(folder, lambda path: self._write_checkpoint(path, self._stand() if stand is None else stand))
         self._saved_at = (self._epoch, self._batch)
         keep = [str(folder), self.state.best_model_checkpoint]
         files.delete_old_checkpoints(self.args.output_dir, self.args.save_total_limit, keep)
 
     def _write_checkpoint(self, folder: Path, stand: dict) -> None:
-        self.save_model(folder)
+        self.save_model(folder, _internal_call=True)
         step_is_open = self._batches % self.accumulation != 0
         self.state.stateful_callbacks = stand["callbacks"]
         trees = {
@@ -60,6 +63,7 @@ class TrainerCheckpoints:
             "batches": self._batches,
             "loader": loader.state_dict() if hasattr(loader, "state_dict") else None,
             "loss": self.loss_meter.state_dict(),
+            "precision": None if self.precision is None else self.precision.state_dict(),
             "dropout": generator_state(self.generator),
             "collator": generator_state(getattr(self.data_collator, "generator", None)),
             "global": global_random_state(),
@@ -105,6 +109,7 @@ class TrainerCheckpoints:
 
     def _load_checkpoint(self, folder: Path) -> None:
         """Everything as it was when the checkpoint was written. Random generators follow at the first batch."""
+        logger.info("Loading model from %s.", folder)
         files.load_weights(self.model, folder)
         files.read_optimizer(folder / files.OPTIMIZER, self.optimizer, self.model)
         self.lr_scheduler.load_state_dict(files.read_json(folder / files.SCHEDULER))
@@ -113,6 +118,8 @@ class TrainerCheckpoints:
         progress = files.read_json(folder / files.RANDOM)
         self._epoch, self._batch, self._batches = progress["epoch"], progress["batch"], progress["batches"]
         self.loss_meter.load_state_dict(progress["loss"])
+        if self.precision is not None and progress.get("precision") is not None:
+            self.precision.load_state_dict(progress["precision"])
         self._random_state, self._owed = progress, progress.get("owed", [])
         if self.args.ignore_data_skip:
             self._batch = 0
@@ -142,7 +149,7 @@ class TrainerCheckpoints:
         last = files.get_last_checkpoint(self.args.output_dir)
         if asked is None or asked is False:
             if last is not None and not self.args.overwrite_output_dir:
-                files.logger.warning(
+                logger.warning(
                     "%s holds checkpoints of an earlier run (%s); train(resume_from_checkpoint=True) goes on from it",
                     self.args.output_dir, Path(last).name,
                 )  # fmt: skip
@@ -163,6 +170,7 @@ class TrainerCheckpoints:
     def _load_best_model(self) -> None:
         best = self.state.best_model_checkpoint
         if best is not None:
+            logger.info("Loading best model from %s (score: %s).", best, self.state.best_metric)
             files.load_weights(self.model, best)
             if self.args.save_total_limit == 1:  # the newest was kept only to resume from
                 files.delete_old_checkpoints(self.args.output_dir, 1, [best])
