@@ -228,7 +228,7 @@ def parse(words: list[str]) -> tuple:
     parser = _Parser(
         (getattr(recipe, settings), ModelArguments, TrainingArguments),
         prog=f"edutransformers train {task}",
-        usage=f"edutransformers train {task} --train_file FILE --model_name_or_path MODEL --output_dir FOLDER [flags]",
+        usage=f"edutransformers train {task} --train_file FILE --model_name_or_path MODEL --output_dir DIR [flags]",
         description=(recipe.__doc__ or "").split("\n\n")[0],
         formatter_class=_Help,
         allow_abbrev=False,

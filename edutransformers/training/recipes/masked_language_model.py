@@ -40,12 +40,24 @@ class MaskedLanguageModelArguments(DataArguments):
     line_by_line: bool = False  # each text by itself, instead of blocks of joined texts
 
 
+class HidingCollator(DataCollatorForLanguageModeling):
+    """Hides words, and draws again where chance hid none: in a batch of few short texts that happens, and the mean loss
+    over no words would be nan."""
+
+    def collate(self, features: list, generator: np.random.Generator) -> dict:
+        for _ in range(1000):  # not for ever: a batch of empty texts has nothing to hide
+            batch = super().collate(features, generator)
+            if (batch["labels"] != -100).any():
+                break
+        return batch
+
+
 class MaskedLanguageTrainer(Trainer):
     """A Trainer that hides the same words in each evaluation, so that losses can be compared."""
 
     def get_eval_dataloader(self, eval_dataset=None):
         training = self.data_collator
-        self.data_collator = DataCollatorForLanguageModeling(
+        self.data_collator = HidingCollator(
             self.tokenizer, mlm_probability=training.mlm_probability, seed=self.args.seed
         )
         try:
@@ -68,7 +80,7 @@ def prepare(
             return [dict(zip(encoded, values)) for values in zip(*encoded.values())]
         return blocks(tokenizer(texts, verbose=False), arguments.max_seq_length)
 
-    collator = DataCollatorForLanguageModeling(tokenizer, mlm_probability=arguments.mlm_probability, seed=training.seed)
+    collator = HidingCollator(tokenizer, mlm_probability=arguments.mlm_probability, seed=training.seed)
     train, evaluation = (encode(part) for part in texts)
     words = texts[1][0].split()[:20]
     words[len(words) // 2] = tokenizer.mask_token

@@ -5,23 +5,33 @@ import math
 import numpy as np
 import pytest
 
-from edutransformers import pipeline
-from edutransformers.training.recipes.masked_language_model import blocks
-from tests.training.recipes.conftest import TINY_MODEL, metrics_of
+from edutransformers import BertTokenizer, pipeline
+from edutransformers.training.recipes.masked_language_model import HidingCollator, blocks
+from tests.training.recipes.conftest import THINGS, TINY_MODEL, metrics_of
+
+SHORT = ["--per_device_train_batch_size", "4", "--num_train_epochs", "10", "--mlm_probability", "0.3"]
 
 
-@pytest.mark.parametrize("more", [[], ["--line_by_line", "true"]])
-def test_from_a_file_to_a_pipeline(train, lines, tmp_path, more):
-    out, words = tmp_path / "out", ["--train_file", lines, *TINY_MODEL, *more]
-    status, printed, _ = train("mlm", *words, "--output_dir", tmp_path / "before", "--do_train", "false")
-    assert status == 0
-    assert train("mlm", *words, "--output_dir", out, "--num_train_epochs", "40")[0] == 0
-    before, after = metrics_of(tmp_path / "before"), metrics_of(out)
+@pytest.mark.parametrize("line_by_line", ["false", "true"])
+def test_from_a_file_to_a_pipeline(train, lines, tmp_path, line_by_line):
+    words = ["--train_file", lines, *TINY_MODEL, *SHORT, "--line_by_line", line_by_line]
+    assert train("mlm", *words, "--output_dir", tmp_path / "before", "--do_train", "false")[0] == 0
+    assert train("mlm", *words, "--output_dir", tmp_path / "after")[0] == 0
+    before, after = metrics_of(tmp_path / "before"), metrics_of(tmp_path / "after")
     assert after["eval_perplexity"] == pytest.approx(math.exp(after["eval_loss"]))
-    assert after["eval_perplexity"] < 0.5 * before["eval_perplexity"]
-    use = pipeline("fill-mask", model=str(out))
-    assert use("7 the [MASK] was warm", top_k=3)
-    assert {found["token_str"] for found in use("7 the [MASK] was warm", top_k=3)} == {"film", "plot", "cast"}
+    assert after["eval_perplexity"] < 0.4 * before["eval_perplexity"]
+    use = pipeline("fill-mask", model=str(tmp_path / "after"))
+    found = use("the [MASK] was very warm", top_k=1)[0]["token_str"]
+    assert found in THINGS or line_by_line == "false"  # too short to learn in blocks, which begin anywhere
+
+
+def test_something_is_always_hidden():
+    """One short text with few words to hide: chance alone would often hide none, and the mean loss would be nan."""
+    tokenizer = BertTokenizer(vocab=["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "film", "was", "good"])
+    collator = HidingCollator(tokenizer, mlm_probability=0.15, seed=0)
+    for _ in range(30):
+        assert (collator([tokenizer("film was good")])["labels"] != -100).any()
+    assert (collator([tokenizer("")])["labels"] == -100).all()
 
 
 def test_every_evaluation_hides_the_same_words(train, lines, tmp_path):

@@ -8,7 +8,7 @@ import pytest
 from edutransformers import AutoConfig, pipeline
 from edutransformers.checkpoints.safetensors_file import read_safetensors
 from edutransformers.training.recipes.text_classification import label_names
-from tests.training.recipes.conftest import TINY_MODEL, metrics_of
+from tests.training.recipes.conftest import HOW, KIND, THINGS, TINY_MODEL, UNKIND, metrics_of, some_of
 
 
 def test_from_a_file_to_a_pipeline(train, reviews, tmp_path):
@@ -25,8 +25,8 @@ def test_from_a_file_to_a_pipeline(train, reviews, tmp_path):
     assert "108 items to train on, 12 to evaluate on" in printed
 
     use = pipeline("text-classification", model=str(out))
-    assert [use(f"the plot was {word}")[0]["label"] for word in ("great", "dull")] == ["kind", "unkind"]
-    assert use("the plot was great " * 30, truncation=True)[0]["label"] == "kind"  # cut where training cut
+    assert [use(f"the plot was so {word}")[0]["label"] for word in ("great", "dull")] == ["kind", "unkind"]
+    assert use("the plot was so great " * 30, truncation=True)[0]["label"] == "kind"  # cut where training cut
 
     status, _, _ = train(
         "sentiment-analysis", "--train_file", reviews, "--model_name_or_path", out, "--output_dir", tmp_path / "again",
@@ -56,7 +56,10 @@ def test_an_interrupted_run_goes_on(train, reviews, tmp_path):
 
 def test_a_number_for_each_text(train, tmp_path):
     path = tmp_path / "numbers.jsonl"
-    rows = [{"sentence": f"{n} " + "very " * (n % 4) + "good", "stars": n % 4 + 0.5} for n in range(80)]
+    rows = [
+        {"sentence": f"{thing} {how} {word}", "stars": 0.5 + (word in KIND) + (how == "very")}
+        for thing, how, word in some_of(THINGS, HOW, KIND + UNKIND, count=100)
+    ]
     path.write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
     status, _, _ = train(
         "text-classification", "--train_file", path, "--text_column_name", "sentence", "--label_column_name", "stars",
