@@ -28,7 +28,7 @@ from .accelerator_gather import AcceleratorGather
 from .accelerator_state import AcceleratorState
 from .clipping import clip_grad_norm_
 from .distributed import GradientAverager, communicator, own_stream, share_weights
-from .prepared import AcceleratedOptimizer, AcceleratedScheduler, PreparedLoader, StepState
+from .prepared import AcceleratedOptimizer, AcceleratedScheduler, GradientState, PreparedLoader
 
 
 @dataclass
@@ -77,7 +77,7 @@ class Accelerator(AcceleratorGather, AcceleratorState):
         self.step_scheduler_with_optimizer = step_scheduler_with_optimizer
         self.communicator = communicator()
         self.device = f"cuda:{self.local_process_index}" if get_backend() == "cupy" else "cpu"
-        self.state = StepState()
+        self.gradient_state = GradientState()
         self._accumulated = 0  # batches since the last step
         self._entered, self._inside = 0, False  # how often accumulate() was entered; is it running
         self._progress: dict[int, ModelProgress] = {}
@@ -117,7 +117,7 @@ class Accelerator(AcceleratorGather, AcceleratorState):
     @property
     def sync_gradients(self) -> bool:
         """Does this batch end a step? Then backward averages the gradients over the ranks."""
-        return self.state.sync_gradients
+        return self.gradient_state.sync_gradients
 
     # -- prepare ------------------------------------------------------------------------------------------------------
 
@@ -163,13 +163,13 @@ class Accelerator(AcceleratorGather, AcceleratorState):
 
     def prepare_optimizer(self, optimizer) -> AcceleratedOptimizer:
         if not isinstance(optimizer, AcceleratedOptimizer):
-            optimizer = AcceleratedOptimizer(optimizer, self.state)
+            optimizer = AcceleratedOptimizer(optimizer, self.gradient_state)
             self._optimizers.append(optimizer)
         return optimizer
 
     def prepare_scheduler(self, scheduler) -> AcceleratedScheduler:
         if not isinstance(scheduler, AcceleratedScheduler):
-            state = self.state if self.step_scheduler_with_optimizer else StepState()
+            state = self.gradient_state if self.step_scheduler_with_optimizer else GradientState()
             steps = self.num_processes if self.step_scheduler_with_optimizer and not self.split_batches else 1
             scheduler = AcceleratedScheduler(scheduler, state, steps)
             self._schedulers.append(scheduler)
@@ -180,7 +180,9 @@ class Accelerator(AcceleratorGather, AcceleratorState):
             for place in (loader, getattr(loader, "collate_fn", None)):  # what draws orders, and a collator's masks
                 if getattr(place, "generator", None) is not None:
                     self._prepare_generator(place.generator)
-            loader = PreparedLoader(loader, self.state, self.communicator, self.even_batches, self.split_batches)
+            loader = PreparedLoader(
+                loader, self.gradient_state, self.communicator, self.even_batches, self.split_batches
+            )
             self._loaders.append(loader)
         return loader
 
@@ -201,7 +203,7 @@ class Accelerator(AcceleratorGather, AcceleratorState):
 
                      Σᵢ nᵢ gᵢ / Σᵢ nᵢ        nᵢ: counted, gᵢ: gradient; over the batches i of the step on all ranks
 
-        Returns what `model.backward` returns.
+        Returns what `model.backward` returns (times the batch's weight, where batches count differently).
         """
         progress = self._progress.get(id(model))
         if progress is None:
@@ -237,14 +239,16 @@ class Accelerator(AcceleratorGather, AcceleratorState):
 
     def _batch(self) -> int:
         """A number for the batch that is being worked on; 0 if nobody has told."""
-        return self.state.batches + self._entered if self.state.loader or self._inside else 0
+        return (
+            self.gradient_state.batches + self._entered if self.gradient_state.active_dataloader or self._inside else 0
+        )
 
     def _weigh(self, progress: ModelProgress, counted: float | None) -> float:
         """How much this backward counts, relative to a full batch."""
         batch = self._batch()
         if batch and batch == progress.batch:
             return progress.batch_weight  # another loss of the same batch
-        loader = self.state.loader
+        loader = self.gradient_state.active_dataloader
         if counted is None:
             counted = 1 if loader is None else loader.counted
         elif loader is not None and loader.counted == 0:
@@ -261,10 +265,10 @@ class Accelerator(AcceleratorGather, AcceleratorState):
         """One batch. The step is over with every `gradient_accumulation_steps`-th, and with a loader's last."""
         self._entered += 1
         self._accumulated += 1
-        self.state.sync_gradients = (
-            self._accumulated % self.gradient_accumulation_steps == 0 or self.state.end_of_dataloader
+        self.gradient_state.sync_gradients = (
+            self._accumulated % self.gradient_accumulation_steps == 0 or self.gradient_state.end_of_dataloader
         )
-        if self.state.sync_gradients:
+        if self.gradient_state.sync_gradients:
             self._accumulated = 0
         self._inside = True
         try:
@@ -275,11 +279,11 @@ class Accelerator(AcceleratorGather, AcceleratorState):
     @contextmanager
     def no_sync(self, model: Module | None = None):
         """Inside, backward adds gradients and does not average them over the ranks."""
-        before, self.state.sync_gradients = self.state.sync_gradients, False
+        before, self.gradient_state.sync_gradients = self.gradient_state.sync_gradients, False
         try:
             yield
         finally:
-            self.state.sync_gradients = before
+            self.gradient_state.sync_gradients = before
 
     def clip_grad_norm_(self, parameters, max_norm: float):
         """`clip_grad_norm_` where a step ends; None while gradients are still being added. The same on all ranks."""

@@ -26,7 +26,7 @@ class AcceleratorGather:
         Call it in the loop over a prepared loader, with arrays that have one row for each item of the batch. A list of
         other objects is gathered as one list.
         """
-        loader = self.state.loader
+        loader = self.gradient_state.active_dataloader
         real = None if loader is None else loader.real
         if isinstance(input_data, list) and not all(hasattr(value, "dtype") for value in input_data):
             return [item for part in self.communicator.gather_objects(input_data[:real]) for item in part]

@@ -77,7 +77,7 @@ class AcceleratorState:
             thing.load_state_dict(read_tree(folder / f"{CUSTOM}_{number}.safetensors"))
         self._restore_own(files.read_json(folder / f"{OWN}_{self.process_index}.json"))
         self._accumulated = 0
-        self.state.sync_gradients = True
+        self.gradient_state.sync_gradients = True
         for model in self._models:
             model.zero_grad()
 

@@ -12,7 +12,7 @@ from .evaluation import batch_size_of
 from .seeding import generator_state
 
 
-class StepState:
+class GradientState:
     """Where the loops over prepared loaders stand; shared by an Accelerator and what it has prepared."""
 
     def __init__(self):
@@ -21,14 +21,14 @@ class StepState:
         self.loaders: list[PreparedLoader] = []  # those whose loops are running, the innermost last
 
     @property
-    def loader(self) -> PreparedLoader | None:
+    def active_dataloader(self) -> PreparedLoader | None:
         """The loader whose batch is being worked on."""
         return self.loaders[-1] if self.loaders else None
 
     @property
     def end_of_dataloader(self) -> bool:
         """Is it the loader's last batch?"""
-        return self.loader is not None and self.loader.end_of_dataloader
+        return self.active_dataloader is not None and self.active_dataloader.end_of_dataloader
 
 
 class PreparedLoader:
@@ -38,7 +38,7 @@ class PreparedLoader:
     """
 
     def __init__(
-        self, loader, state: StepState, communicator: Communicator, even_batches: bool = False, split_batches=False
+        self, loader, state: GradientState, communicator: Communicator, even_batches: bool = False, split_batches=False
     ):
         self._state = state
         self._sampler = None
@@ -148,7 +148,7 @@ class AcceleratedOptimizer:
     So the loop's body is the same with and without gradient accumulation. Other attributes are the optimizer's own.
     """
 
-    def __init__(self, optimizer, state: StepState):
+    def __init__(self, optimizer, state: GradientState):
         self.optimizer = optimizer
         self._state = state
 
@@ -173,7 +173,7 @@ class AcceleratedScheduler:
     the same value, so the script needs no change. With split_batches the number stays, and so does the step.
     """
 
-    def __init__(self, scheduler, state: StepState, steps: int):
+    def __init__(self, scheduler, state: GradientState, steps: int):
         self.scheduler = scheduler
         self._state = state
         self._steps = steps

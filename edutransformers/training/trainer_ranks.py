@@ -14,7 +14,7 @@ from ..backend import default_generator
 from . import checkpointing as files
 from .distributed import GradientAverager, communicator, own_stream, share_weights
 from .evaluation import batch_size_of
-from .prepared import PreparedLoader, StepState
+from .prepared import GradientState, PreparedLoader
 
 OF_EACH_RANK = ("loader", "loss", "dropout", "collator", "global")  # what in a run's progress differs between ranks
 
@@ -42,7 +42,7 @@ class TrainerRanks:
             return loader
         if getattr(loader, "generator", None) is not None:
             own_stream(loader.generator, self.communicator)
-        return PreparedLoader(loader, StepState(), self.communicator)
+        return PreparedLoader(loader, GradientState(), self.communicator)
 
     def _share_of_batch(self) -> float:
         """How much of the batch of all ranks is in this rank's: 1 on one process."""

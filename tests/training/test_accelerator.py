@@ -122,6 +122,41 @@ def test_a_list_of_batches_will_do_on_one_process():
     assert [(loader.counted, loader.end_of_dataloader) for _ in loader] == [(3, False), (1, True)]
 
 
+def test_loaders_of_all_kinds_on_one_process():
+    """An iterable has no length: its last batch is known by looking one ahead."""
+    items = [{"x": n} for n in range(5)]
+    for loader in (
+        DataLoader(lambda: iter(items), 2),
+        DataLoader(items, batch_sampler=[[0, 1], [2, 3], [4]]),
+        DataLoader(items, 2, num_workers=1),
+    ):
+        accelerator = Accelerator(gradient_accumulation_steps=2)
+        loader, seen = accelerator.prepare(loader), []
+        for batch in loader:
+            with accelerator.accumulate():
+                seen.append((batch["x"].tolist(), loader.counted, loader.end_of_dataloader, accelerator.sync_gradients))
+        assert seen == [([0, 1], 2, False, False), ([2, 3], 2, False, True), ([4], 1, True, True)]
+
+
+def test_workers_bring_each_rank_its_batches():
+    def run(workers):
+        loader = DataLoader([{"x": n} for n in range(11)], 2, shuffle=True, seed=3, num_workers=workers)
+        loader = Accelerator().prepare(loader)
+        return [batch["x"].tolist() for _ in range(2) for batch in loader]
+
+    assert run_in_threads(lambda: run(2), 2) == run_in_threads(lambda: run(0), 2)
+
+
+def test_what_can_not_be_shared_out():
+    for loader in (
+        DataLoader(lambda: iter([1]), 2),
+        DataLoader([1, 2], batch_sampler=[[0], [1]]),
+        [{"x": np.zeros(2)}],
+    ):
+        with pytest.raises(TypeError, match="can't be shared out to 2 ranks: expected an edutransformers DataLoader"):
+            run_in_threads(lambda: Accelerator().prepare(loader), 2)  # noqa: B023
+
+
 def test_accumulation_is_the_large_batch():
     """20 items as 10 batches of 2, 3 a step, the last step of an epoch shorter; and as steps of 6."""
     large = train(batch_size=6)
