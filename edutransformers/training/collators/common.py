@@ -100,9 +100,7 @@ def rows_of_ids(features: list) -> list[Mapping]:
     """Items as dictionaries; a plain list of ids is one too."""
     if not features:
         raise ValueError("a collator got no items: is the batch empty?")
-    if isinstance(features[0], Mapping) or hasattr(features[0], "keys"):
-        return features
-    return [{"input_ids": ids} for ids in features]
+    return [item if isinstance(item, Mapping) or hasattr(item, "keys") else {"input_ids": item} for item in features]
 
 
 def special_tokens(tokenizer, ids: np.ndarray) -> np.ndarray:

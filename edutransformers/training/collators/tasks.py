@@ -118,6 +118,9 @@ def take_labels(features: list[Mapping]) -> tuple[list[dict], list | None]:
     """(items without labels, their labels); None if there are none."""
     name = next((name for name in LABEL_NAMES if features[0].get(name) is not None), None)
     inputs = [{key: value for key, value in feature.items() if key not in LABEL_NAMES} for feature in features]
+    without = next((n for n, feature in enumerate(features) if name is not None and feature.get(name) is None), None)
+    if without is not None:
+        raise ValueError(f"item {without} has no {name!r}, but the batch's first item has")
     return inputs, None if name is None else [feature[name] for feature in features]
 
 
