@@ -145,8 +145,8 @@ class Engine:
             for word in pre_tokenizer.pre_tokenize(piece) if pre_tokenizer else [piece]:
                 if not word.text:
                     continue
-                for token, token_start, token_stop in self.model.tokenize(word.text):
-                    add(token, name_of[token], word.original_span(token_start, token_stop))
+                for i, token_start, token_stop, shown in self.model.tokenize(word.text):
+                    add(i, shown or name_of[i], word.original_span(token_start, token_stop))
                 word_count += 1
         return Chunk(tuple(ids), tuple(tokens), tuple(offsets), tuple(words), word_count)
 

@@ -21,12 +21,13 @@ from edutransformers.tokenizers.post_processors import POST_PROCESSORS
 from edutransformers.tokenizers.pre_tokenizers import PRE_TOKENIZERS
 from edutransformers.tokenizers.strategies import TruncationStrategy
 from edutransformers.tokenizers.truncation import Truncation
+from edutransformers.tokenizers.unigram import Unigram
 from edutransformers.tokenizers.wordpiece import WordPiece
 
 STAGES = {
     "normalizer": NORMALIZERS,
     "pre_tokenizer": {**PRE_TOKENIZERS, "ByteLevel": ByteLevel},
-    "model": {"BPE": BPE, "WordPiece": WordPiece},
+    "model": {"BPE": BPE, "Unigram": Unigram, "WordPiece": WordPiece},
     "post_processor": {**POST_PROCESSORS, "ByteLevel": ByteLevelProcessor},
     "decoder": {**DECODERS, "ByteLevel": ByteLevelDecoder},
 }

@@ -18,6 +18,7 @@ class Token(NamedTuple):
     id: int
     start: int
     stop: int
+    text: str | None = None  # how it is shown; None: as the vocabulary writes it
 
 
 class WordPiece:

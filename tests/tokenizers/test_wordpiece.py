@@ -38,7 +38,7 @@ def naive(vocab, word, unk):
     ],
 )
 def test_by_hand(word, pieces):
-    assert WordPiece(VOCAB).tokenize(word) == pieces
+    assert [token[:3] for token in WordPiece(VOCAB).tokenize(word)] == pieces
 
 
 @given(
@@ -49,7 +49,7 @@ def test_by_hand(word, pieces):
 def test_equals_the_naive_version(pieces, inside, word):
     tokens = dict.fromkeys(["[UNK]", *pieces, *("##" + piece for piece in inside)])
     vocab = {token: i for i, token in enumerate(tokens)}
-    assert WordPiece(vocab).tokenize(word) == naive(vocab, word, 0)
+    assert [token[:3] for token in WordPiece(vocab).tokenize(word)] == naive(vocab, word, 0)
 
 
 def test_a_long_word_takes_time_in_proportion():
