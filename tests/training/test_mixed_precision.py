@@ -85,6 +85,27 @@ def test_gradients_of_a_bert(config, rng):
             assert relative_error(got[name], gradient) < 0.02, name
 
 
+def bytes_in(cache):
+    """Of all arrays in a cache, each memory counted once."""
+    arrays, waiting = {}, [cache]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, np.ndarray):
+            owner = value if value.base is None else value.base
+            arrays[id(owner)] = owner.nbytes
+        elif isinstance(value, (tuple, list)):
+            waiting += value
+    return sum(arrays.values())
+
+
+def test_activations_take_half_the_memory():
+    model = toy_model(num_hidden_layers=2).eval()
+    _, cache = model.forward(**BATCH)
+    with half_weights(model):
+        _, half_cache = model.forward(**BATCH)
+    assert 0.5 <= bytes_in(half_cache) / bytes_in(cache) < 0.55  # ids and layer norm's 1/σ stay as they are
+
+
 def test_without_a_scale_small_gradients_are_lost():
     """What the scale is for: a loss that counts for 1e-7 has gradients that float16 rounds to 0."""
     model = toy_model(dropout=0.0, initializer_range=0.2)
