@@ -4,11 +4,13 @@ import importlib
 
 _HOMES = {
     "AddedToken": "added_tokens",
+    "BPE": "bpe",
     "BatchEncoding": "batch_encoding",
     "BertNormalizer": "normalizers",
     "BertPreTokenizer": "pre_tokenizers",
     "BertTokenizer": "bert",
     "BertTokenizerFast": "bert",
+    "ByteLevel": "byte_level",
     "CharSpan": "batch_encoding",
     "Encoding": "encoding",
     "Engine": "engine",
@@ -16,7 +18,9 @@ _HOMES = {
     "PreTrainedTokenizer": "base",
     "TokenSpan": "batch_encoding",
     "TruncationStrategy": "strategies",
+    "Unigram": "unigram",
     "WordPiece": "wordpiece",
+    "train_bpe": "training",
     "train_wordpiece": "training",
 }
 

@@ -9,6 +9,7 @@ Source: Sennrich, Haddow and Birch 2016, "Neural machine translation of rare wor
 """
 
 import heapq
+import math
 from collections import defaultdict
 from collections.abc import Callable
 
@@ -27,15 +28,18 @@ def train_merges(
 ) -> list[Pair]:
     """Merge until the vocabulary has `vocab_size` entries or no pair occurs `min_frequency` times.
 
-    words      each different word as token ids; changed in place
-    counts     how often each word occurs
-    tokens     the vocabulary so far, a token at its id; new tokens are appended
-    join       the string of a merged pair
-    on_merge   called with the vocabulary's size after each merge
+    words             each different word as token ids; changed in place
+    counts            how often each word occurs
+    tokens            the vocabulary so far, a token at its id; new tokens are appended
+    join              the string of a merged pair
+    max_token_length  tokens stay below so many characters (as the reference has it, the first merge of two is made)
+    on_merge          called with the vocabulary's size after each merge
 
     Returns the merges in their order. Of pairs that occur equally often the one with the smaller ids goes first.
     """
     ids = {token: i for i, token in enumerate(tokens)}
+    sizes = [1] * len(tokens)  # of each token, in characters
+    too_long = math.inf if max_token_length is None else max_token_length
     pair_counts: dict[Pair, int] = defaultdict(int)
     places: dict[Pair, set[int]] = defaultdict(set)
     for number, (word, count) in enumerate(zip(words, counts)):
@@ -60,13 +64,16 @@ def train_merges(
         if new is None:
             new = ids[token] = len(tokens)
             tokens.append(token)
+            sizes.append(sizes[pair[0]] + sizes[pair[1]])
         merges.append(pair)
         places = defaultdict(set)
         for place in where:
-            for changed, change in _merge_in_word(words[place], pair, new, tokens, max_token_length):
-                pair_counts[changed] += change * counts[place]
+            for changed, change in _merge_in_word(words[place], pair, new):
                 if change > 0:
+                    if sizes[changed[0]] + sizes[changed[1]] >= too_long:
+                        continue
                     places[changed].add(place)
+                pair_counts[changed] += change * counts[place]
         for changed, found_in in places.items():
             if pair_counts[changed] > 0:
                 heapq.heappush(heap, (-pair_counts[changed], changed, pushed, found_in))
@@ -75,9 +82,7 @@ def train_merges(
     return merges
 
 
-def _merge_in_word(
-    word: list[int], pair: Pair, new: int, tokens: list[str], max_token_length: int | None
-) -> list[tuple[Pair, int]]:
+def _merge_in_word(word: list[int], pair: Pair, new: int) -> list[tuple[Pair, int]]:
     """Put `new` for each `pair` in the word, left to right; returns which neighbouring pairs vanished and appeared."""
     first, second = pair
     changes = []

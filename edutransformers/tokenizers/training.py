@@ -1,4 +1,4 @@
-"""Training a WordPiece vocabulary on texts, and a new tokenizer like an existing one.
+"""Training a BPE or WordPiece vocabulary on texts, and a new tokenizer like an existing one.
 
 The `tokenizers` library trains WordPiece by merging frequent pairs, as BPE does, with "##" in front of what stands
 inside a word, and keeps the vocabulary without the merges; this does the same. (Google's own trainer, which was never
@@ -55,9 +55,45 @@ def train_wordpiece(
         min_frequency,
         limit_alphabet,
         initial_alphabet,
+        special_tokens=special_tokens,
+        continuing_subword_prefix=continuing_subword_prefix,
+        show_progress=show_progress,
+    )
+
+
+def train_bpe(
+    texts: Iterable[str | Sequence[str]],
+    vocab_size: int = 30000,
+    min_frequency: int = 0,
+    limit_alphabet: int | None = None,
+    initial_alphabet: Sequence[str] = (),
+    special_tokens: Sequence[str | AddedToken] = (),
+    continuing_subword_prefix: str | None = None,
+    end_of_word_suffix: str | None = None,
+    max_token_length: int | None = None,
+    show_progress: bool = True,
+    normalizer=None,
+    pre_tokenizer=None,
+    length: int | None = None,
+) -> tuple[dict[str, int], list[tuple[str, str]]]:
+    """({token: id}, merges) of byte-pair encoding, from texts as `train_wordpiece` takes them.
+
+    Without `normalizer` and `pre_tokenizer` a text is one word as it stands. For a byte-level vocabulary pass
+    `pre_tokenizer=ByteLevel()` and `initial_alphabet=ByteLevel.alphabet()`.
+
+    >>> vocab, merges = train_bpe(["a text", "another text"], 300, pre_tokenizer=ByteLevel())     # doctest: +SKIP
+    """
+    return bpe_from_counts(
+        count_words(texts, normalizer, pre_tokenizer, show_progress, length),
+        vocab_size,
+        min_frequency,
+        limit_alphabet,
+        initial_alphabet,
         special_tokens,
         continuing_subword_prefix,
         show_progress,
+        end_of_word_suffix,
+        max_token_length,
     )
 
 
@@ -86,52 +122,68 @@ def _count_pieces(pieces: dict[str, int], counts: Counter, normalizer, pre_token
             counts[word.text] += count
 
 
-def wordpiece_from_counts(
+def wordpiece_from_counts(word_counts: dict[str, int], *args, **options) -> dict[str, int]:
+    """A WordPiece vocabulary from counted words: that of `bpe_from_counts`, without the merges."""
+    options = {"continuing_subword_prefix": "##", "special_tokens": BERT_SPECIAL_TOKENS, **options}
+    return bpe_from_counts(word_counts, *args, **options)[0]
+
+
+def bpe_from_counts(
     word_counts: dict[str, int],
     vocab_size: int = 30000,
     min_frequency: int = 0,
     limit_alphabet: int | None = None,
     initial_alphabet: Sequence[str] = (),
-    special_tokens: Sequence[str | AddedToken] = BERT_SPECIAL_TOKENS,
-    continuing_subword_prefix: str = "##",
+    special_tokens: Sequence[str | AddedToken] = (),
+    continuing_subword_prefix: str | None = None,
     show_progress: bool = True,
-    continuing_order: Sequence[str] | None = None,
-) -> dict[str, int]:
-    """The same from counted words.
+    end_of_word_suffix: str | None = None,
+    max_token_length: int | None = None,
+    spelled_order: Sequence[str] | None = None,
+) -> tuple[dict[str, int], list[tuple[str, str]]]:
+    """({token: id}, merges) from counted words.
 
-    Ids: special tokens, the alphabet by code point, the same characters with the prefix by code point (or in the given
-    `continuing_order`), then merges. Ids decide between pairs that occur equally often. The `tokenizers` library
-    numbers the prefixed characters in the order of a hash table that differs from run to run, so two of its own runs
-    agree only up to that order; given the same order, this vocabulary is the same.
+    Ids: special tokens, the alphabet by code point, the same characters with prefix or suffix by code point (or in the
+    given `spelled_order`), then merges. Ids decide between pairs that occur equally often. The `tokenizers` library
+    numbers the characters with prefix or suffix in the order of a hash table that differs from run to run, so two of
+    its own runs agree only up to that order; given the same order, this vocabulary is the same.
     """
+    prefix, suffix = continuing_subword_prefix or "", end_of_word_suffix or ""
     tokens = list(dict.fromkeys(str(token) for token in special_tokens))
+    alphabet = _alphabet(word_counts, initial_alphabet, limit_alphabet)
+    tokens += [character for character in alphabet if character not in set(tokens)]
     known = set(tokens)
-    for character in _alphabet(word_counts, initial_alphabet, limit_alphabet):
-        if character not in known:
-            known.add(character)
-            tokens.append(character)
-    prefix = continuing_subword_prefix
-    inside = {prefix + character for word in word_counts for character in word[1:] if character in known} - known
-    tokens += sorted(inside) if continuing_order is None else [token for token in continuing_order if token in inside]
+    words = [_spell(word, known, prefix, suffix) for word in word_counts]
+    spelled = {token for word in words for token in word} - known
+    tokens += sorted(spelled) if spelled_order is None else [token for token in spelled_order if token in spelled]
     ids = {token: i for i, token in enumerate(tokens)}
-    # A word's characters that aren't in the alphabet are left out, and what stood beside them becomes neighbours.
-    words = []
-    for word in word_counts:
-        kept = [(prefix if i else "") + character for i, character in enumerate(word) if character in known]
-        words.append([ids[token] for token in kept])
     bar = _with_progress(None, show_progress, "Merging pairs", max(vocab_size - len(tokens), 0))
-    train_merges(
-        words,
+    merges = train_merges(
+        [[ids[token] for token in word] for word in words],
         list(word_counts.values()),
         tokens,
         vocab_size,
         min_frequency,
         join=lambda first, second: first + second.removeprefix(prefix),
+        max_token_length=max_token_length,
         on_merge=(lambda size: bar.update()) if bar is not None else (lambda size: None),
     )
     if bar is not None:
         bar.close()
-    return {token: i for i, token in enumerate(tokens)}
+    return {token: i for i, token in enumerate(tokens)}, [(tokens[left], tokens[right]) for left, right in merges]
+
+
+def _spell(word: str, known: set[str], prefix: str, suffix: str) -> list[str]:
+    """The tokens that a word starts as.
+
+    Characters that aren't in the alphabet are left out, and what stood beside them becomes neighbours.
+    """
+    last = len(word) - 1
+    return [
+        (prefix if i else "") + character + (suffix if i == last else "")
+        for i, character in enumerate(word)
+        if character in known
+    ]
 
 
 def train_new(

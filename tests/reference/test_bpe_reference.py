@@ -11,8 +11,9 @@ from hypothesis import given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
 from edutransformers.tokenizers.bpe import BPE  # noqa: E402
-from edutransformers.tokenizers.byte_level import CHARACTERS, WORDS  # noqa: E402
+from edutransformers.tokenizers.byte_level import CHARACTERS, WORDS, ByteLevel  # noqa: E402
 from edutransformers.tokenizers.tokenizer_json import engine_from_json  # noqa: E402
+from edutransformers.tokenizers.training import train_bpe  # noqa: E402
 from tests.reference.test_tokenizers_reference import ADVERSARIAL  # noqa: E402
 
 pytestmark = pytest.mark.reference
@@ -127,3 +128,25 @@ def test_every_code_point_falls_into_the_same_word():
         text = "".join(f"a{chr(code)}1{chr(code)}- {chr(code)}" for code in codes[start : start + 4096])
         spans = [span for _, span in byte_level.pre_tokenize_str(text)]
         assert [match.span() for match in WORDS.finditer(text)] == spans, hex(codes[start])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"vocab_size": 1000},
+        {"vocab_size": 700, "min_frequency": 3, "limit_alphabet": 50},
+        {"vocab_size": 1000, "max_token_length": 5, "special_tokens": ["<a>", "<b>"]},
+        {"vocab_size": 600, "initial_alphabet": CHARACTERS},
+    ],
+    ids=str,
+)
+def test_training(options):
+    """The same vocabulary and the same merges."""
+    with open(__file__, encoding="utf-8") as file:
+        texts = [*file.read().split("\n\n"), *ADVERSARIAL]
+    theirs = tokenizers.Tokenizer(tokenizers.models.BPE())
+    theirs.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    theirs.train_from_iterator(texts, tokenizers.trainers.BpeTrainer(**options, show_progress=False))
+    vocab, merges = train_bpe(texts, **options, pre_tokenizer=ByteLevel(False), show_progress=False)
+    assert vocab == theirs.get_vocab()
+    assert [list(merge) for merge in merges] == json.loads(theirs.to_str())["model"]["merges"]

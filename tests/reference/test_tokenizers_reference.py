@@ -515,5 +515,5 @@ def test_trained_vocabularies(options):
     order = [
         token for token in sorted(theirs, key=theirs.get) if token.startswith(prefix) and len(token) == len(prefix) + 1
     ]
-    ours = wordpiece_from_counts(words, special_tokens=SPECIAL, show_progress=False, continuing_order=order, **options)
+    ours = wordpiece_from_counts(words, special_tokens=SPECIAL, show_progress=False, spelled_order=order, **options)
     assert ours == theirs

@@ -65,6 +65,6 @@ def test_trained_vocabularies(number):
     # The library numbers the characters inside words in the order of a hash table: take its order.
     order = [token for token in run["vocab"] if token.startswith(prefix) and len(token) == len(prefix) + 1]
     ours = wordpiece_from_counts(
-        words, special_tokens=frozen["special"], show_progress=False, continuing_order=order, **run["options"]
+        words, special_tokens=frozen["special"], show_progress=False, spelled_order=order, **run["options"]
     )
     assert list(ours) == run["vocab"]

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edutransformers.tokenizers import AddedToken, BertTokenizer, train_wordpiece
+from edutransformers.tokenizers import BPE, AddedToken, BertTokenizer, ByteLevel, train_bpe, train_wordpiece
 from edutransformers.tokenizers.merge_training import train_merges
+from edutransformers.tokenizers.pre_tokenizers import WhitespaceSplit
 from edutransformers.tokenizers.training import MOST_PIECES, count_words
 
 TEXTS = ["the dog and the other dog", "The dogs bathe there", "a bath, then another"]
@@ -126,3 +127,41 @@ def test_train_new_with_renamed_tokens():
     )
     assert new.cls_token == "<s>"
     assert new.decode(new("the dog").input_ids) == "<s> the dog [SEP]"
+
+
+# -- byte-pair encoding -----------------------------------------------------------------------------------------------
+
+
+def test_bpe_by_hand():
+    vocab, merges = train_bpe(["ab ab abc bc bc"], 100, show_progress=False, pre_tokenizer=WhitespaceSplit())
+    assert merges == [("a", "b"), ("b", "c"), ("ab", "c")]  # both pairs occur three times: the smaller ids first
+    assert list(vocab) == ["a", "b", "c", "ab", "bc", "abc"]
+
+
+def test_bpe_with_prefix_and_suffix():
+    options = {"continuing_subword_prefix": "##", "end_of_word_suffix": "</w>", "show_progress": False}
+    vocab, merges = train_bpe(["ab ab a"], 100, pre_tokenizer=WhitespaceSplit(), **options)
+    assert list(vocab) == ["a", "b", "##b</w>", "a</w>", "ab</w>"]
+    assert merges == [("a", "##b</w>")]
+    model = BPE(vocab, merges, continuing_subword_prefix="##", end_of_word_suffix="</w>")
+    assert [model.id_to_token[token.id] for token in model.tokenize("ab")] == ["ab</w>"]
+
+
+def test_trained_merges_rebuild_every_word():
+    """What training joins, the tokenizer joins in the same order: frequent words become one token."""
+    pre_tokenizer = ByteLevel(add_prefix_space=False)
+    options = {"initial_alphabet": ByteLevel.alphabet(), "show_progress": False, "pre_tokenizer": pre_tokenizer}
+    vocab, merges = train_bpe(TEXTS * 5, 400, **options)
+        TEXTS * 5, 400, initial_alphabet=alphabet, show_progress=False, pre_tokenizer=pre_tokenizer
+    )
+    model = BPE(vocab, merges)
+    for word in ("the", "Ġdog", "Ġanother", "Ġbathe"):
+        assert [model.id_to_token[token.id] for token in model.tokenize(word)] == [word]
+    assert len(vocab) == 256 + len(merges)
+
+
+def test_max_token_length():
+    vocab, _ = train_bpe(TEXTS * 5, 100, max_token_length=4, show_progress=False, pre_tokenizer=WhitespaceSplit())
+    assert max(map(len, vocab)) == 3  # below 4, as in the reference
+    whole, _ = train_bpe(TEXTS * 5, 100, show_progress=False, pre_tokenizer=WhitespaceSplit())
+    assert max(map(len, whole)) > 4
