@@ -152,8 +152,6 @@ def test_trained_merges_rebuild_every_word():
     pre_tokenizer = ByteLevel(add_prefix_space=False)
     options = {"initial_alphabet": ByteLevel.alphabet(), "show_progress": False, "pre_tokenizer": pre_tokenizer}
     vocab, merges = train_bpe(TEXTS * 5, 400, **options)
-        TEXTS * 5, 400, initial_alphabet=alphabet, show_progress=False, pre_tokenizer=pre_tokenizer
-    )
     model = BPE(vocab, merges)
     for word in ("the", "Ġdog", "Ġanother", "Ġbathe"):
         assert [model.id_to_token[token.id] for token in model.tokenize(word)] == [word]
