@@ -145,6 +145,31 @@ def check_resumable(folder) -> Path:
     return folder
 
 
+# Arguments whose change makes another run of it, and those that are taken from the checkpoint in any case.
+OF_THE_RUN = (
+    "per_device_train_batch_size", "gradient_accumulation_steps", "num_train_epochs", "max_steps", "seed", "data_seed",
+    "group_by_length", "dataloader_drop_last", "optim", "lr_scheduler_type", "warmup_steps", "warmup_ratio",
+    "max_grad_norm", "label_smoothing_factor", "logging_steps", "eval_steps", "save_steps",
+)  # fmt: skip
+OF_THE_OPTIMIZER = ("learning_rate", "weight_decay", "adam_beta1", "adam_beta2", "adam_epsilon")
+
+
+def warn_of_changes(folder: Path, args) -> None:
+    """Say which arguments are not those that the checkpoint was written with."""
+    if not (folder / ARGUMENTS).is_file():
+        return
+    before, now = read_json(folder / ARGUMENTS), args.to_dict()
+
+    def changed(names):
+        different = [name for name in names if name in before and before[name] != now[name]]
+        return ", ".join(f"{name}={now[name]!r} (was {before[name]!r})" for name in different)
+
+    if changed(OF_THE_RUN):
+        logger.warning("%s goes on with %s: not as the uninterrupted run", folder.name, changed(OF_THE_RUN))
+    if changed(OF_THE_OPTIMIZER):
+        logger.warning("%s keeps its optimizer's settings, not %s", folder.name, changed(OF_THE_OPTIMIZER))
+
+
 def delete_old_checkpoints(folder, limit: int | None, keep: list[str | None]) -> None:
     """Delete the oldest checkpoints so that `limit` remain. Those in `keep` (the best, the newest) always stay.
 

@@ -110,6 +110,7 @@ class TrainerCheckpoints:
     def _load_checkpoint(self, folder: Path) -> None:
         """Everything as it was when the checkpoint was written. Random generators follow at the first batch."""
         logger.info("Loading model from %s.", folder)
+        files.warn_of_changes(folder, self.args)
         files.load_weights(self.model, folder)
         files.read_optimizer(folder / files.OPTIMIZER, self.optimizer, self.model)
         self.lr_scheduler.load_state_dict(files.read_json(folder / files.SCHEDULER))

@@ -109,7 +109,8 @@ class TrainerLoop:
             self._load_checkpoint(checkpoint)
         self.state.max_steps, self.state.num_train_epochs = plan.max_steps, plan.epochs
         for name in ("logging_steps", "eval_steps", "save_steps"):
-            setattr(self.state, name, args.steps_of(name, plan.max_steps))
+            if getattr(args, name) is not None:
+                setattr(self.state, name, args.steps_of(name, plan.max_steps))
         self._remember_trial()
         handler = self.callback_handler
         handler.model, handler.optimizer, handler.lr_scheduler = self.model, self.optimizer, self.lr_scheduler

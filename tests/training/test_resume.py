@@ -374,3 +374,24 @@ def test_nothing_to_resume_from(tmp_path):
     with pytest.raises(ValueError, match="rng_state.json is missing"):
         toy_trainer(tmp_path, arguments=arguments).train(resume_from_checkpoint=True)
     assert toy_trainer(tmp_path, arguments=arguments).train(resume_from_checkpoint=False).global_step == 5
+
+
+@pytest.mark.parametrize("size", [2, 10])
+def test_other_arguments_are_pointed_out(tmp_path, caplog, size):
+    arguments = {"num_train_epochs": 2, "save_strategy": "steps", "save_steps": 3, "learning_rate": 1e-2}
+    toy_trainer(tmp_path, arguments=arguments).train()
+    changes = {"per_device_train_batch_size": size, "learning_rate": 1e-3, "logging_steps": 7, "disable_tqdm": True}
+    resumed = toy_trainer(tmp_path, arguments={**arguments, **changes})
+    resumed.train(resume_from_checkpoint=tmp_path / "checkpoint-3")
+    first, second = (record.getMessage() for record in caplog.records)
+    assert first == (
+        f"checkpoint-3 goes on with per_device_train_batch_size={size} (was 4), logging_steps=7 (was 500): "
+        "not as the uninterrupted run"
+    )
+    assert second == "checkpoint-3 keeps its optimizer's settings, not learning_rate=0.001 (was 0.01)"
+    assert resumed.optimizer.param_groups[0]["initial_lr"] == 1e-2
+    assert resumed.state.global_step == resumed.state.max_steps == 40 // size
+
+    caplog.clear()
+    toy_trainer(tmp_path, arguments=arguments).train(resume_from_checkpoint=tmp_path / "checkpoint-3")
+    assert caplog.records == []
