@@ -28,6 +28,7 @@ class Saved:
     shape: tuple[int, ...]
     dtype: np.dtype
     nbytes: int  # of the memory behind it: a view of a larger array keeps all of that
+    real: bool  # ids and the like are no phantoms, so they are not in the ledger
 
 
 @dataclass
@@ -39,7 +40,7 @@ class Step:
     gradients: int  # bytes
     states: dict[str, int]  # bytes of the optimizer's states, by their names
     ledger: Ledger  # with the worst moment, and the operations of all passes
-    types: dict[str, str]  # path of a module -> name of its class
+    real: int  # bytes of weights and saved activations that are not in the ledger
 
 
 def dry_step(model: Module, batch: dict, optimizer=None, accumulation: int = 1) -> Step:
@@ -56,15 +57,14 @@ def dry_step(model: Module, batch: dict, optimizer=None, accumulation: int = 1) 
         warnings.simplefilter("ignore")  # what is computed after all, from memory that nobody wrote, may overflow
         model, optimizer = twins(model, optimizer)
         model.train()
-        weights = {name: _as_kind("weights", p.data) for name, p in model.named_parameters()}
-        weights |= {name: _as_kind("weights", b.data) for name, b in model.named_buffers()}
-        types = {path: type(module).__name__ for path, module in model.named_modules()}
+        arrays = {name: place.data for name, place in [*model.named_parameters(), *model.named_buffers()]}
+        weights = {name: _as_kind("weights", array) for name, array in arrays.items()}
         watch = Watch(model)
         inputs = {name: phantom_like(value) for name, value in batch.items()}
         if "generator" in inspect.signature(type(model).forward).parameters:
             inputs.setdefault("generator", PhantomGenerator())
         states = _make_states(model, optimizer)
-        known = {id(owner(x)) for x in (*(p.data for p in model.parameters()), *arrays_in(list(inputs.values())))}
+        known = {id(owner(array)) for array in (*arrays.values(), *arrays_in(list(inputs.values())))}
 
         ledger.reset_peak()
         for _ in range(min(accumulation, 2)):  # all later ones are like the second
@@ -79,7 +79,9 @@ def dry_step(model: Module, batch: dict, optimizer=None, accumulation: int = 1) 
         if optimizer is not None:
             with at("optimizer", "step"):
                 optimizer.step()
-    return Step(saved, weights, gradients, states, ledger, types)
+    real = sum(array.nbytes for array in arrays.values() if not isinstance(array, Phantom))
+    real += sum(array.nbytes for array in saved if array.real)
+    return Step(saved, weights, gradients, states, ledger, real)
 
 
 def gradient_of(output) -> dict:
@@ -110,6 +112,9 @@ def twins(model: Module, optimizer=None):
     for _, buffer in model.named_buffers():
         memo[id(buffer)] = Buffer(phantom_like(buffer.data), buffer.persistent)
     twin = copy.deepcopy(model, memo)
+    for module in twin.modules():
+        if isinstance(getattr(module, "generator", None), np.random.Generator):
+            module.generator = PhantomGenerator()
     if optimizer is None:
         return twin, None
     strangers = [p for group in optimizer.param_groups for p in group["params"] if id(p) not in memo]
@@ -199,7 +204,8 @@ class Watch:
             memory = owner(array)
             if id(memory) not in seen:
                 seen.add(id(memory))
-                found.append(Saved(path, name, array.shape, array.dtype, _as_kind("activations", memory)))
+                size = _as_kind("activations", memory)
+                found.append(Saved(path, name, array.shape, array.dtype, size, not isinstance(memory, Phantom)))
         return found
 
     def _walk(self, part, path, name):

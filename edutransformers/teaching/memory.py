@@ -159,7 +159,6 @@ def memory_report(model: Module, batch: dict, optimizer=None, accumulation: int 
 
 
 def report_of(step: Step, title: str, again=None) -> MemoryReport:
-    real = sum(array.nbytes for array in step.saved if array.dtype.kind in "iu")  # ids are no phantoms
     temporary = [entry for entry in step.ledger.at_peak if entry.kind == "temporary"]
     return MemoryReport(
         title=title,
@@ -167,7 +166,7 @@ def report_of(step: Step, title: str, again=None) -> MemoryReport:
         gradients=step.gradients,
         states=step.states,
         saved=step.saved,
-        peak=step.ledger.peak + real,
+        peak=step.ledger.peak + step.real,
         worst_moment=step.ledger.place_of_peak,
         at_worst=sorted(temporary, key=lambda entry: -entry.nbytes),
         _again=again,

@@ -9,14 +9,15 @@ import pytest
 from edutransformers import (
     BertConfig,
     BertForMaskedLM,
+    BertForMultipleChoice,
     BertForSequenceClassification,
     flops_report,
     memory_report,
     speed,
 )
 from edutransformers.functional import attention as attention_functions
-from edutransformers.layers import FeedForward, LayerNorm, Linear, Sequential
-from edutransformers.module import Module, keep, skip_initialization
+from edutransformers.layers import Dropout, FeedForward, LayerNorm, Linear, Sequential
+from edutransformers.module import Buffer, Module, keep, skip_initialization
 from edutransformers.teaching import memory_savings
 from edutransformers.teaching.device_memory import HostMemory, measured_peak
 from edutransformers.teaching.dry_run import dry_step, kept_names
@@ -163,6 +164,18 @@ def test_states_are_those_that_the_optimizer_makes(name):
     assert memory_report(model, batch_for(model, 1, 4), optimizer).states == made
 
 
+class WithNames(Module):
+    def __init__(self, inner):
+        self.inner = inner
+
+    def forward(self, x):
+        y, cache = self.inner.forward(x)
+        return {"y": y}, keep(cache)
+
+    def backward(self, d_output, cache):
+        return self.inner.backward(d_output["y"], cache[0])
+
+
 class Twice(Module):
     """Keeps its input, a view of it, a new array in two places, and a weight."""
 
@@ -184,24 +197,55 @@ def test_memory_counts_once_and_only_if_saved():
     assert [(saved.module, saved.name, saved.nbytes) for saved in step.saved] == [("", "square", 5 * 8 * 4)]
 
 
+class Shifts(WithNames):
+    """A table of whole numbers, which are looked at, and dropout from a generator of its own."""
+
+    def __init__(self):
+        super().__init__(Sequential(Linear(64, 64), LayerNorm(64)))
+        self.shift = Buffer(np.arange(1000)[::-1].copy())
+        self.dropout = Dropout(0.5)
+        self.generator = np.random.default_rng(0)
+
+    def forward(self, x):
+        x, mask = self.dropout.forward(x[self.shift.data[: len(x)] - 900], self.generator)
+        y, cache = self.inner.forward(x)
+        return {"y": y}, keep(cache, mask)
+
+
+def test_whole_numbers_are_real():
+    """They are counted though they are no phantoms; and what is drawn costs no drawing."""
+    module, x = Shifts(), np.ones((100, 64), np.float32)
+    step = dry_step(module, {"x": x})
+    assert step.real == 8000
+    assert [(saved.name, saved.nbytes) for saved in step.saved if saved.module == "dropout"] == [("mask", x.size)]
+    report = memory_report(module, {"x": x})
+    assert report.weights == 8000 + 4 * module.num_parameters()
+    assert min(report.parts.values()) >= 0
+
+
+def test_several_texts_an_example():
+    """A model that hands its generator on without naming it."""
+    model = bert(BertForMultipleChoice, hidden_size=128)
+    ids = np.random.default_rng(0).integers(0, 500, (4, 2, 64))
+    report = memory_report(model, {"input_ids": ids, "labels": np.zeros(4, int)}, AdamW(model), measure=True)
+    assert abs(report.peak / report.measured - 1) < 0.05
+
+
+def test_training_mode_and_more_than_one_batch():
+    model = bert(BertForMaskedLM, vocab_size=5000)
+    batch, optimizer = batch_for(model), AdamW(model)
+    plain = memory_report(model, batch, optimizer)
+    assert memory_report(model.eval(), batch, optimizer).peak == plain.peak
+    twice, often = (memory_report(model, batch, optimizer, count) for count in (2, 5))
+    assert twice.peak == often.peak > plain.peak  # gradients wait while others are computed
+
+
 def test_saved_in_a_sequence():
     model = Sequential(Linear(8, 16), LayerNorm(16), Linear(16, 8))
     step = dry_step(WithNames(model), {"x": np.ones((5, 8), np.float32)})
     assert [(saved.module, saved.name) for saved in step.saved] == [
         ("inner.1", "normalized"), ("inner.1", "inverse_std"), ("inner.2", "x"),
     ]  # fmt: skip
-
-
-class WithNames(Module):
-    def __init__(self, inner):
-        self.inner = inner
-
-    def forward(self, x):
-        y, cache = self.inner.forward(x)
-        return {"y": y}, keep(cache)
-
-    def backward(self, d_output, cache):
-        return self.inner.backward(d_output["y"], cache[0])
 
 
 def test_names_of_what_is_kept():
