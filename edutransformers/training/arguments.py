@@ -41,70 +41,71 @@ class TrainingArguments(ArgumentSetters):
     """
 
     output_dir: str  # checkpoints go into subfolders checkpoint-<step>
-    overwrite_output_dir: bool = False  # False: train() refuses to mix a new run's checkpoints with an old one's
+    overwrite_output_dir: bool = False  # False: checkpoints of an earlier run are pointed out
 
     # what a script should do; train(), evaluate() and predict() don't look at it
-    do_train: bool = False
+    do_train: bool = False  # train
     do_eval: bool = False  # True as soon as there is an evaluation_strategy
-    do_predict: bool = False
+    do_predict: bool = False  # predict
 
-    # when to evaluate: "no", every `eval_steps` steps, every "epoch"
-    evaluation_strategy: str = "no"
+    # evaluation
+    evaluation_strategy: str = "no"  # when to evaluate: "no", every `eval_steps` steps, every "epoch"
     eval_strategy: str | None = None  # later versions' name for the same
     eval_steps: float | None = None  # None: as often as `logging_steps`
     eval_delay: float = 0  # no evaluation before this many steps (or epochs)
     prediction_loss_only: bool = False  # evaluation keeps no predictions
     eval_accumulation_steps: int | None = None  # batches whose predictions stay on a GPU at a time; None: all
+    include_inputs_for_metrics: bool = False  # compute_metrics gets the inputs too
 
     # batches
-    per_device_train_batch_size: int = 8
-    per_device_eval_batch_size: int = 8
+    per_device_train_batch_size: int = 8  # items in a training batch
+    per_device_eval_batch_size: int = 8  # items in a batch of an evaluation or a prediction
     auto_find_batch_size: bool = False  # begin anew with half the batch when the memory is too small
     gradient_accumulation_steps: int = 1  # batches whose gradients are averaged before a step
-    dataloader_drop_last: bool = False
+    dataloader_drop_last: bool = False  # leave out an epoch's last batch if it is smaller
     dataloader_num_workers: int = 0  # threads that make batches ahead of the training
     dataloader_prefetch_factor: int | None = None  # batches that each of them is ahead; None: 2
     group_by_length: bool = False  # texts of about one length in a batch: much less padding
-    length_column_name: str = "length"
+    length_column_name: str = "length"  # the entry of an item that says how long it is, if there is one
     remove_unused_columns: bool = True  # drop what the model's forward does not take
     label_names: list[str] | None = None  # None: the arguments of forward that are labels
 
     # how long
-    num_train_epochs: float = 3.0
+    num_train_epochs: float = 3.0  # passes through the data; a fraction ends in the middle of one
     max_steps: int = -1  # above 0: overrides num_train_epochs
 
     # the optimizer and its schedule
     optim: str = "adamw_torch"  # or adafactor, adamw_8bit, sgd, adagrad, rmsprop: see optimizer_choice.py
     optim_args: str | None = None  # more of its settings, as in "momentum=0.9,nesterov=True"
     adafactor: bool = False  # the older way to say optim="adafactor"
-    learning_rate: float = 5e-5
+    learning_rate: float = 5e-5  # at the end of the warm-up; the schedule goes on from it
     weight_decay: float = 0.0  # on matrices and tables, not on biases and norms
-    adam_beta1: float = 0.9
-    adam_beta2: float = 0.999
-    adam_epsilon: float = 1e-8
-    max_grad_norm: float = 1.0  # 0: no clipping
-    lr_scheduler_type: str = "linear"
+    adam_beta1: float = 0.9  # how slowly the mean of the gradients forgets
+    adam_beta2: float = 0.999  # how slowly the mean of their squares forgets
+    adam_epsilon: float = 1e-8  # added to the root of that mean, so that nothing is divided by 0
+    max_grad_norm: float = 1.0  # the longest that a gradient may be, all parameters together; 0: no clipping
+    lr_scheduler_type: str = "linear"  # linear, cosine, constant_with_warmup, …: see schedules.py
     lr_scheduler_kwargs: dict | None = None  # more of the schedule's settings, as in {"num_cycles": 2}
     warmup_ratio: float = 0.0  # share of all steps
     warmup_steps: int = 0  # above 0: overrides warmup_ratio
-    label_smoothing_factor: float = 0.0
+    label_smoothing_factor: float = 0.0  # share of the probability that the labels give to all classes alike
 
     # logs
     log_level: str = "passive"  # what the package prints: debug, info, warning, error, critical; passive: as it is set
-    logging_strategy: str = "steps"
-    logging_first_step: bool = False
-    logging_steps: float = 500
+    logging_strategy: str = "steps"  # when to log the loss: "no", every `logging_steps` steps, every "epoch"
+    logging_first_step: bool = False  # also the first step
+    logging_steps: float = 500  # steps, or a share of all steps
     disable_tqdm: bool = False  # True: print the logs, no progress bars
     report_to: list[str] | None = None  # where logs go besides: tensorboard, csv, json, or all of them; None: nowhere
     logging_dir: str | None = None  # TensorBoard's files; None: runs/<date>_<machine> in output_dir
     include_tokens_per_second: bool = False  # train_tokens_per_second among the metrics of train()
 
     # checkpoints
-    save_strategy: str = "steps"
-    save_steps: float = 500
+    save_strategy: str = "steps"  # when to save: "no", every `save_steps` steps, every "epoch"
+    save_steps: float = 500  # steps, or a share of all steps
     save_total_limit: int | None = None  # older ones are deleted, the best never
     save_safetensors: bool = True  # False: weights as pytorch_model.bin, for programs that know nothing else
-    load_best_model_at_end: bool = False
+    load_best_model_at_end: bool = False  # go back to the best of the checkpoints
     metric_for_best_model: str | None = None  # None with load_best_model_at_end: "loss"
     greater_is_better: bool | None = None  # None: True unless the metric is a loss
     resume_from_checkpoint: str | None = None  # for scripts; train(resume_from_checkpoint=...) is what counts
@@ -119,7 +120,6 @@ class TrainingArguments(ArgumentSetters):
     gradient_checkpointing: bool = False  # recompute activations in backward instead of keeping them
     fp16: bool = False  # compute in float16, keep float32 weights (mixed precision); on a GPU only
     fp16_full_eval: bool = False  # evaluate in float16, also where training is float32; on a GPU only
-    include_inputs_for_metrics: bool = False  # compute_metrics gets the inputs too
 
     def __new__(cls, *args, **values):
         explain(values, cls.__dataclass_fields__)

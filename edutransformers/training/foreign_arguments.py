@@ -56,6 +56,7 @@ REASONS = {
     "use_mps_device": "arrays are NumPy's or CuPy's here: on the processor, or on an NVIDIA GPU",
     "tpu_metrics_debug": "there is no TPU behind NumPy or CuPy",
     "tpu_num_cores": "there is no TPU behind NumPy or CuPy",
+    "dataloader_pin_memory": "it speeds up torch's copies to a GPU; a batch here is copied when the model uses it",
     "debug": "it switches on torch's own debugging; a nan stops the training here, and every cache can be printed",
     "full_determinism": "runs repeat to the last bit here without it",
     "logging_nan_inf_filter": "a loss that is not finite is not hidden here: it stops the training and names the step",

@@ -113,7 +113,7 @@ def test_files_of_arguments(tmp_path, monkeypatch):
 
 def test_dictionaries_and_files_of_values(tmp_path):
     parser = HfArgumentParser((Model, TrainingArguments))
-    values = {"model_name": "m", "output_dir": "out", "learning_rate": 1e-3}
+    values = {"model_name": "m", "output_dir": "out", "learning_rate": 1e-3, "logging_dir": "logs"}
     model, args = parser.parse_dict(values)
     assert (model.model_name, args.output_dir, args.learning_rate) == ("m", "out", 1e-3)
     with pytest.raises(ValueError, match="no field of Model, TrainingArguments: learning_rat, more"):
@@ -121,7 +121,9 @@ def test_dictionaries_and_files_of_values(tmp_path):
     assert parser.parse_dict({**values, "more": 1}, allow_extra_keys=True)[0] == model
     (tmp_path / "values.json").write_text(json.dumps(values))
     assert parser.parse_json_file(tmp_path / "values.json") == (model, args)
-    (tmp_path / "values.yaml").write_text("model_name: m\noutput_dir: out\nlearning_rate: 1e-3\nlayers: null\n")
+    (tmp_path / "values.yaml").write_text(
+        "model_name: m\noutput_dir: out\nlearning_rate: 1e-3\nlayers: null\nlogging_dir: logs\n"
+    )
     assert parser.parse_yaml_file(tmp_path / "values.yaml") == (model, args)
     (tmp_path / "values.yaml").write_text("model_name: m\noutput_dir: out\nlearning_rate: fast\n")
     with pytest.raises(ValueError, match="learning_rate is 'fast': expected a number"):
@@ -162,8 +164,10 @@ def test_the_help_without_a_source():
 def test_every_training_argument_has_a_flag_and_a_note():
     notes = field_notes(TrainingArguments)
     assert all(note.section for name, note in notes.items() if name not in ("output_dir", "overwrite_output_dir"))
+    assert [name for name, note in notes.items() if not note.text] == []
     parser = HfArgumentParser(TrainingArguments)
     flags = {action.dest for action in parser._actions}
     assert {f.name for f in dataclasses.fields(TrainingArguments)} <= flags
-    (args,) = parser.parse_args_into_dataclasses(["--output_dir", "out"], look_for_args_file=False)
-    assert args == TrainingArguments("out")
+    words = ["--output_dir", "out", "--logging_dir", "logs"]  # whose default is the time of day
+    (args,) = parser.parse_args_into_dataclasses(words, look_for_args_file=False)
+    assert args == TrainingArguments("out", logging_dir="logs")
