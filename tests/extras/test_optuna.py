@@ -9,6 +9,7 @@ import optuna  # noqa: E402
 
 from edutransformers.training import TrainerCallback, TrainingArguments  # noqa: E402
 from edutransformers.training.hyperparameter_search import default_hp_space_optuna  # noqa: E402
+from tests.test_docs import DOCS, blocks, cells  # noqa: E402
 from tests.training.toy import accuracy, toy_data, toy_model, toy_trainer  # noqa: E402
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -220,3 +221,24 @@ def test_the_default_space_and_objective(tmp_path):
     best = trainer.hyperparameter_search(rates, n_trials=3, direction="maximize")
     assert best.objective == max(trial.value for trial in best.run_summary.trials)
     assert 0 <= best.objective <= 1  # the accuracy, and not the loss beside it
+
+
+def test_the_page_s_example_runs(tmp_path, monkeypatch, capsys):
+    """docs/training/hyperparameter_search.md, with what it shows but can't run where Optuna is missing."""
+    monkeypatch.chdir(tmp_path)
+    page = DOCS / "training" / "hyperparameter_search.md"
+    scope = {}
+    exec(cells(page)[0], scope)
+    search, sizes = (body for _, body in blocks(page, "python"))
+    exec(search, scope)
+    best = scope["best"]
+    assert f"\n{best.run_id} {best.objective} {{" in capsys.readouterr().out
+    assert best.objective < 0.5  # guessing is 0.69
+    states = {trial.state.name for trial in best.run_summary.trials}
+    assert states == {"COMPLETE", "PRUNED"}
+    assert scope["trainer"].args.learning_rate == best.hyperparameters["learning_rate"]
+
+    exec(sizes.replace("BertConfig(", "BertConfig(hidden_size=16, intermediate_size=8, vocab_size=9, "), scope)
+    trial = optuna.trial.FixedTrial({"num_hidden_layers": 3})
+    assert scope["model_init"](trial).config.num_hidden_layers == 3
+    assert scope["model_init"](None).config.num_hidden_layers == 2

@@ -249,6 +249,7 @@ def test_history_figure():
     many = [{f"eval_{name}": 1.0 for name in "abcdef"} | {"step": 1}]
     assert len(history_figure(many).axes) == 4
     assert len(history_figure([]).axes) == 1
+    assert Image.open(io.BytesIO(figure._repr_png_())).format == "PNG"
 
 
 def test_html():

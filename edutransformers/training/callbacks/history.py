@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import NamedTuple
 
 MOST_METRICS = 3  # that have a panel of their own; the table has them all
@@ -98,4 +99,14 @@ def history_figure(log_history: list[dict]):
         for panel in panels:
             panel.set_xlabel("step")
             panel.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
+    figure._repr_png_ = lambda: png_of(figure)  # a notebook shows it, even where pyplot was not used before
     return figure
+
+
+def png_of(figure, resolution: float = 110) -> bytes:
+    """A figure as a PNG, with this many dots an inch."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    figure.dpi, file = resolution, io.BytesIO()
+    FigureCanvasAgg(figure).print_png(file)  # figure.savefig would draw everything twice
+    return file.getvalue()

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import base64
 import html
-import io
 import sys
 import time
 
 from ...logging import is_progress_bar_enabled
 from .base import TrainerCallback
-from .history import history_figure, history_table
+from .history import history_figure, history_table, png_of
 from .progress import length_of, print_logs
 
 PAGE_SHARE, PICTURE_SHARE = 0.002, 0.007  # of the run's time: together less than 1%
@@ -85,9 +84,10 @@ class NotebookTrainingTracker:
         self.page.show("\n".join([*parts, table_html(*history_table(self.log_history))]))
 
     def _show_picture(self) -> None:
-        file, width = picture_of(self.log_history)
-        data = base64.b64encode(file).decode()
-        self.picture.show(f'<img src="data:image/png;base64,{data}" style="width:{width}px;max-width:100%">')
+        figure = history_figure(self.log_history)
+        width = figure.get_size_inches()[0] * RESOLUTION / 2
+        data = base64.b64encode(png_of(figure, RESOLUTION)).decode()
+        self.picture.show(f'<img src="data:image/png;base64,{data}" style="width:{width:.0f}px;max-width:100%">')
 
     def _times(self) -> str:
         done = self.step - self.first_step
@@ -95,17 +95,7 @@ class NotebookTrainingTracker:
             return ""
         passed = time.perf_counter() - self.start
         left = passed / done * (self.steps - self.step)
-        return f"{self.epochs}, {clock_text(passed)} + {clock_text(left)}, {done / passed:.2f} steps/s"
-
-
-def picture_of(log_history: list[dict]) -> tuple[bytes, int]:
-    """(a PNG of the history, how many pixels wide it is to be shown)"""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    figure, file = history_figure(log_history), io.BytesIO()
-    figure.dpi = RESOLUTION
-    FigureCanvasAgg(figure).print_png(file)  # figure.savefig would draw everything twice
-    return file.getvalue(), round(figure.get_size_inches()[0] * RESOLUTION / 2)
+        return f"{self.epochs}, {clock_text(passed)} passed, {clock_text(left)} left, {done / passed:.2f} steps/s"
 
 
 class _Place:
