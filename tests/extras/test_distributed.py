@@ -28,8 +28,9 @@ def launch(ranks, job, folder, *arguments, timeout=100):
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     command = [MPIEXEC, "-n", ranks, sys.executable, "-m", "tests.extras.distributed_jobs", job, folder, *arguments]
     return subprocess.run(
-        list(map(str, command)), cwd=ROOT, env=environment, capture_output=True, text=True, timeout=timeout, check=False
-    )
+        list(map(str, command)), cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+        timeout=timeout, check=False,
+    )  # fmt: skip
 
 
 def results_of(ranks, job, folder, *arguments):

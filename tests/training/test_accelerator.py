@@ -1,5 +1,7 @@
 """The Accelerator on one process, and on several ranks that are threads: the same numbers as one large batch."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,7 @@ from edutransformers.losses import CrossEntropyLoss
 from edutransformers.module import Module, keep
 from edutransformers.training import AdamW, DataLoader, clip_grad_norm_, decay_groups, get_scheduler, set_seed
 from edutransformers.training.accelerator import Accelerator
-from edutransformers.training.distributed import communicator, run_in_threads
+from edutransformers.training.distributed import MpiCommunicator, communicator, launched_under_mpi, run_in_threads
 from tests.training.toy import toy_data, toy_model, weights_of
 
 
@@ -30,7 +32,7 @@ def train(batch_size, items=20, model=None, shuffle=True, counted=None, clip=0.5
             with accelerator.accumulate(model):
                 out, cache = model.forward(**batch)
                 count = loader.counted if counted is None else min(loader.counted, 1) * counted(batch)
-                accelerator.backward(model, {"loss": 1.0}, cache, counted=None if counted is None else count)
+                accelerator.backward(model, {"loss": 1.0}, cache, counted=None if counted is None else counted(batch))
                 accelerator.clip_grad_norm_(model, clip)
                 optimizer.step()
                 scheduler.step()
@@ -662,3 +664,28 @@ def test_only_the_main_process_writes(tmp_path):
             np.testing.assert_array_equal(second[name], value)
     expected = {"config.json", "model.safetensors", "model_1", "rank_0.json", "rank_1.json"}
     assert {path.name for path in (tmp_path / "state").iterdir()} == expected
+
+
+# -- launching --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("environment", "several"),
+    [
+        ({}, False),
+        ({"PMI_RANK": "1", "PMI_SIZE": "2"}, True),  # MPICH, Intel MPI, srun --mpi=pmi2
+        ({"PMI_RANK": "0", "PMI_SIZE": "1"}, False),
+        ({"OMPI_COMM_WORLD_RANK": "0", "OMPI_COMM_WORLD_SIZE": "4", "PMIX_RANK": "0"}, True),  # Open MPI
+        ({"OMPI_COMM_WORLD_RANK": "0", "OMPI_COMM_WORLD_SIZE": "1", "PMIX_RANK": "0"}, False),
+        ({"PMIX_RANK": "0"}, True),  # srun --mpi=pmix: the size is known to MPI alone
+        ({"SLURM_NTASKS": "2", "SLURM_PROCID": "0"}, False),  # a shell that salloc has opened
+    ],
+)
+def test_who_was_launched_by_mpi(environment, several):
+    assert launched_under_mpi(environment) is several
+
+
+def test_without_mpi4py(monkeypatch):
+    monkeypatch.setitem(sys.modules, "mpi4py", None)
+    with pytest.raises(ImportError, match=r"needs mpi4py: pip install 'edutransformers\[distributed\]'"):
+        MpiCommunicator()
