@@ -18,7 +18,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..backend import array_module, random_normal
-from ..layers import Embedding
 from ..module import Module
 from .dry_run import dry_step, gradient_of
 from .memory import layer_of, main_input, title_of, together
@@ -165,10 +164,11 @@ def flops_report(model: Module, batch: dict, measure: bool = False) -> FlopsRepo
 def operations_by_rule(model: Module, main) -> int:
     """6·N·T: two operations a weight and token in forward, four in backward; tables that are looked up aside.
 
-    (Kaplan et al. 2020, section 2.1.) N counts each weight that multiplies; attention scores are left out.
+    (Kaplan et al. 2020, section 2.1.) Attention scores are left out.
     """
-    tables = {id(m.weight): m.weight.size for m in model.modules() if isinstance(m, Embedding)}
-    return 6 * (model.num_parameters() - sum(tables.values())) * main.size
+    from ..training.plan import weights_that_multiply
+
+    return 6 * weights_that_multiply(model) * main.size
 
 
 def product_speed(dtype="float32", size: int = 1024, like=None) -> float:

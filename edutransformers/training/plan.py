@@ -6,6 +6,8 @@ import math
 import sys
 from typing import NamedTuple
 
+from ..layers import Embedding
+from ..module import Module
 from .arguments import TrainingArguments
 
 
@@ -50,3 +52,11 @@ def plan_of(args: TrainingArguments, batches: int | None, items: int | None) -> 
         return Plan(batches, accumulation, args.max_steps, epochs, samples)
     max_steps = math.ceil(args.num_train_epochs * (batches // accumulation))
     return Plan(batches, accumulation, max_steps, math.ceil(args.num_train_epochs), int(items * args.num_train_epochs))
+
+
+def weights_that_multiply(model: Module) -> int:
+    """The N of the rule 6·N·T: all weights but the tables that are looked up. A table that is an output layer too
+    counts as looked up; `flops_report` counts each product.
+    """
+    tables = {id(m.weight): m.weight.size for m in model.modules() if isinstance(m, Embedding)}
+    return model.num_parameters() - sum(tables.values())

@@ -19,7 +19,6 @@ from typing import NamedTuple
 import numpy as np
 
 from ..backend import as_array_like
-from ..layers import Embedding
 from ..logging import get_logger, set_verbosity
 from ..losses import CrossEntropyLoss, NextTokenLoss
 from ..module import Module, keep
@@ -29,6 +28,7 @@ from .columns import label_names, takes_generator
 from .interruption import Interruption
 from .optimizer_choice import optimizer_class_and_settings
 from .optimizers import decay_groups
+from .plan import weights_that_multiply
 from .schedules import get_scheduler
 from .seeding import DROPOUT, WEIGHTS, set_seed
 from .trainer_checkpoints import TrainerCheckpoints
@@ -117,7 +117,7 @@ class Trainer(
         self.label_smoother = self._make_label_smoother()
         self.generator = np.random.default_rng([self.args.seed, DROPOUT])
         self.accumulation = 1  # batches in a step
-        self._operations_a_token = 6 * self._weights_that_multiply()
+        self._operations_a_token = 6 * weights_that_multiply(self.model)
         self.is_in_train = False
         self._interruption, self._evaluation_may_end = Interruption(active=False), False
         self._event("on_init_end")
@@ -265,9 +265,6 @@ class Trainer(
         """Every log with its step and epoch."""
         return self.state.log_history
 
-    def _weights_that_multiply(self) -> int:
-        tables = {id(m.weight): m.weight.size for m in self.model.modules() if isinstance(m, Embedding)}
-        return self.model.num_parameters() - sum(tables.values())
 
     def _make_label_smoother(self):
         """A loss with smoothed labels in place of the model's own."""

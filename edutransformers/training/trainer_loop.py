@@ -19,7 +19,7 @@ from .evaluation import speed_metrics
 from .interruption import Interruption
 from .loss_meter import LossMeter
 from .outputs import TrainOutput
-from .plan import Plan, plan_of
+from .plan import Plan, plan_of, weights_that_multiply
 from .plateau import ReduceLROnPlateau
 from .seeding import DROPOUT, set_seed
 from .trainer_state import TrainerControl, TrainerState
@@ -104,7 +104,7 @@ class TrainerLoop:
         self._epoch, self._batch, self._batches = 0, 0, 0  # epochs done; batches done in this one, and in all
         self._parameters = list(self.model.parameters())
         self._forget_gradients()
-        self._operations_a_token = 6 * self._weights_that_multiply()
+        self._operations_a_token = 6 * weights_that_multiply(self.model)
         if checkpoint is not None:
             self._load_checkpoint(checkpoint)
         self.state.max_steps, self.state.num_train_epochs = plan.max_steps, plan.epochs
