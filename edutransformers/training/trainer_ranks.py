@@ -169,6 +169,13 @@ class TrainerRanks:
             if not self.args.ignore_data_skip:
                 self._loader.load_state_dict(own["loader"])
 
+    def _load_best_model(self) -> None:
+        if self.is_world_process_zero():
+            super()._load_best_model()  # may delete the newest
+        elif self.state.best_model_checkpoint is not None:
+            files.load_weights(self.model, self.state.best_model_checkpoint)
+        self.communicator.barrier()
+
     def _find_checkpoint(self, asked):
         if not self._is_alone and not self.is_world_process_zero():
             self.communicator.barrier()  # rank 0 first: it tidies up

@@ -50,7 +50,7 @@ def assert_same_run(first, second):
         {},
         {"gradient_accumulation_steps": 2, "label_smoothing_factor": 0.1, "warmup_steps": 2},
         {"dataloader_drop_last": True, "max_steps": 7, "lr_scheduler_type": "cosine", "save_strategy": "epoch",
-         "load_best_model_at_end": True, "metric_for_best_model": "accuracy"},
+         "load_best_model_at_end": True, "metric_for_best_model": "accuracy", "save_total_limit": 1},
     ],
 )  # fmt: skip
 def test_two_ranks_are_one_process_with_twice_the_batch(tmp_path, arguments):
