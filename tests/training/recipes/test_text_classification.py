@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from edutransformers import AutoConfig, pipeline
+from edutransformers import AutoConfig, BertConfig, pipeline
 from edutransformers.checkpoints.safetensors_file import read_safetensors
 from edutransformers.training.recipes.text_classification import label_names
 from tests.training.recipes.conftest import HOW, KIND, THINGS, TINY_MODEL, UNKIND, metrics_of, some_of
@@ -45,10 +45,12 @@ def test_an_interrupted_run_goes_on(train, reviews, tmp_path):
     assert train("text-classification", *words, "--output_dir", tmp_path / "whole")[0] == 0
     (tmp_path / "halves").mkdir()
     (tmp_path / "whole" / "checkpoint-4").rename(tmp_path / "halves" / "checkpoint-4")
+    written = (tmp_path / "halves" / "checkpoint-4").stat().st_ino
     status, _, _ = train(
         "text-classification", *words, "--output_dir", tmp_path / "halves", "--resume_from_checkpoint", "true"
     )
     assert status == 0
+    assert (tmp_path / "halves" / "checkpoint-4").stat().st_ino == written  # the first half was not done again
     whole, halves = (read_safetensors(tmp_path / name / "model.safetensors") for name in ("whole", "halves"))
     for name, tensor in whole.items():
         np.testing.assert_array_equal(tensor.read(), halves[name].read(), err_msg=name)
@@ -71,7 +73,7 @@ def test_a_number_for_each_text(train, tmp_path):
     assert metrics_of(tmp_path / "out")["eval_spearman"] > 0.8
 
 
-def test_names_of_labels():
+def test_names_of_labels(tmp_path):
     assert label_names(["b", "a", "b"]) == ["a", "b"]
     assert label_names([10, 9, 10]) == ["9", "10"]
     assert label_names([0.5, 1.0]) is None
@@ -79,6 +81,8 @@ def test_names_of_labels():
     assert label_names([1, 0], shipped) == ["NEGATIVE", "POSITIVE"]
     assert label_names(["POSITIVE", "NEGATIVE"], shipped) == ["NEGATIVE", "POSITIVE"]
     assert label_names(["no", "yes"], shipped) == ["no", "yes"]
+    BertConfig(id2label={0: "yes", 1: "no"}).save_pretrained(tmp_path)
+    assert label_names(["no", "yes"], str(tmp_path)) == ["yes", "no"]  # as the model has learned them
     assert label_names([1, 2], shipped) == ["1", "2"]
     with pytest.raises(ValueError, match="all labels are 'a'"):
         label_names(["a", "a"])
