@@ -238,7 +238,7 @@ def test_the_page_s_example_runs(tmp_path, monkeypatch, capsys):
     assert states == {"COMPLETE", "PRUNED"}
     assert scope["trainer"].args.learning_rate == best.hyperparameters["learning_rate"]
 
-    exec(sizes.replace("BertConfig(", "BertConfig(hidden_size=16, intermediate_size=8, vocab_size=9, "), scope)
+    exec(sizes.replace("BertConfig(", "BertConfig(hidden_size=24, intermediate_size=8, vocab_size=9, "), scope)
     trial = optuna.trial.FixedTrial({"num_hidden_layers": 3})
     assert scope["model_init"](trial).config.num_hidden_layers == 3
     assert scope["model_init"](None).config.num_hidden_layers == 2

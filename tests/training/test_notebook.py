@@ -13,7 +13,7 @@ from edutransformers import logging
 from edutransformers.training import ProgressCallback, TrainerCallback
 from edutransformers.training.callbacks import NotebookProgressCallback, history_figure, notebook
 from edutransformers.training.callbacks.history import history_table
-from edutransformers.training.callbacks.notebook import Throttle, clock_text, table_html
+from edutransformers.training.callbacks.notebook import Throttle, clock_text, progress_html, table_html
 from tests.training.toy import accuracy, toy_data, toy_trainer
 
 RUN = {
@@ -92,12 +92,15 @@ def test_the_picture_has_the_curves(output, tmp_path):
     assert min(counts(picture_in(picture[-1]))) > 50
 
 
-def test_evaluation_and_prediction_alone_show_nothing(output, tmp_path, capsys):
+def test_evaluation_and_prediction_alone_have_a_bar_that_goes(output, tmp_path, capsys):
     trainer = toy_trainer(tmp_path, arguments=RUN)
     trainer.evaluate()
-    trainer.predict(toy_data(3))
-    assert output.places == []
-    assert capsys.readouterr().out == ""
+    trainer.predict(toy_data(30))
+    evaluation, prediction = output.places
+    assert 'value="1" max="2"' in evaluation[0]
+    assert 'value="1" max="4"' in prediction[0]
+    assert evaluation[-1] == prediction[-1] == ""
+    assert capsys.readouterr() == ("", "")
 
 
 def test_an_interrupted_run_shows_how_far_it_came(output, tmp_path):
@@ -255,6 +258,9 @@ def test_history_figure():
 def test_html():
     assert clock_text(75.9) == "01:15"
     assert clock_text(3675) == "1:01:15"
+    assert 'value="2" max="5"' in progress_html(2, 5, "a<b")
+    assert progress_html(2, 5, "a<b").endswith(" 2/5, a&lt;b</div>")
+    assert progress_html(2, None, "").startswith('<div><progress style="')  # of a stream
     assert table_html(["Step"], []) == ""
     text = table_html(["Step", "a<b"], [[number, "x&y"] for number in range(40)])
     assert "<th>a&lt;b</th>" in text

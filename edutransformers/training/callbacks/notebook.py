@@ -54,7 +54,7 @@ class NotebookTrainingTracker:
     def __init__(self, first_step: int, steps: int, log_history: list[dict]):
         self.first_step = self.step = first_step
         self.steps, self.log_history = steps, log_history
-        self.epochs, self.evaluated, self.batches = "", 0, None  # batches of the evaluation, while there is one
+        self.epochs, self.evaluated, self.batches = "", 0, None  # the latter two: of the evaluation, if there is one
         self.page, self.picture = _Place(), _Place()
         self._show_page()
         self._show_picture()  # the first one takes longest (fonts): before the clock runs
@@ -66,10 +66,15 @@ class NotebookTrainingTracker:
         self.step, self.epochs = step, epochs
         self.page_throttle(self._show_page, always=now)
 
-    def update_evaluation(self, evaluated: int, batches: int | None, now: bool = False) -> None:
-        """Of `batches` batches of an evaluation, `evaluated` are done; None: it is over."""
+    def update_evaluation(self, evaluated: int, batches: int | None) -> None:
+        """Of `batches` batches of an evaluation (None: nobody knows how many), `evaluated` are done."""
         self.evaluated, self.batches = evaluated, batches
-        self.page_throttle(self._show_page, always=now)
+        self.page_throttle(self._show_page)
+
+    def end_evaluation(self) -> None:
+        """The evaluation is over: its bar goes, the next time that something is shown."""
+        self.evaluated = 0
+        self.page_throttle(self._show_page)
 
     def update_logs(self, log_history: list[dict], now: bool = False) -> None:
         """There are new logs."""
@@ -79,7 +84,7 @@ class NotebookTrainingTracker:
 
     def _show_page(self) -> None:
         parts = [progress_html(self.step, self.steps, self._times())]
-        if self.batches is not None:
+        if self.evaluated:
             parts.append(progress_html(self.evaluated, self.batches, "evaluation"))
         self.page.show("\n".join([*parts, table_html(*history_table(self.log_history))]))
 
@@ -113,10 +118,11 @@ class _Place:
             self.handle.update(HTML(text))
 
 
-def progress_html(value: int, total: int, text: str) -> str:
-    """A bar, with its numbers and `text` beside it."""
-    bar = f'<progress value="{value}" max="{total}" style="width:300px;height:20px;vertical-align:middle"></progress>'
-    return f"<div>{bar} {value}/{total}{', ' if text else ''}{html.escape(text)}</div>"
+def progress_html(value: int, total: int | None, text: str) -> str:
+    """A bar, with its numbers and `text` beside it. One that only moves, where the total is not known."""
+    known = "" if total is None else f'value="{value}" max="{total}" '
+    bar = f'<progress {known}style="width:300px;height:20px;vertical-align:middle"></progress>'
+    return f"<div>{bar} {value}{'' if total is None else f'/{total}'}{', ' if text else ''}{html.escape(text)}</div>"
 
 
 def table_html(columns: list[str], rows: list[list]) -> str:
@@ -150,10 +156,11 @@ class NotebookProgressCallback(TrainerCallback):
 
     def __init__(self):
         self.tracker: NotebookTrainingTracker | None = None
+        self.bar: _Place | None = None  # of an evaluation that is not part of a training
         self.evaluated = 0
 
     def on_train_begin(self, args, state, control, **kwargs):
-        if in_notebook() and is_progress_bar_enabled() and state.is_local_process_zero:
+        if _shows(state):
             self.tracker = NotebookTrainingTracker(state.global_step, state.max_steps, state.log_history)
 
     def on_step_end(self, args, state, control, **kwargs):
@@ -162,13 +169,21 @@ class NotebookProgressCallback(TrainerCallback):
 
     def on_prediction_step(self, args, state, control, eval_dataloader=None, **kwargs):
         self.evaluated += 1
+        batches = length_of(eval_dataloader)
         if self.tracker is not None:
-            self.tracker.update_evaluation(self.evaluated, length_of(eval_dataloader))
+            self.tracker.update_evaluation(self.evaluated, batches)
+        elif _shows(state):
+            if self.bar is None:
+                self.bar, self.bar_throttle = _Place(), Throttle(PAGE_SHARE)
+            self.bar_throttle(lambda: self.bar.show(progress_html(self.evaluated, batches, "evaluation")))
 
     def on_evaluate(self, args, state, control, **kwargs):
         self.evaluated = 0
         if self.tracker is not None:
-            self.tracker.update_evaluation(0, None, now=True)
+            self.tracker.end_evaluation()
+        if self.bar is not None:
+            self.bar.show("")
+            self.bar = None
 
     def on_predict(self, args, state, control, **kwargs):
         self.on_evaluate(args, state, control)
@@ -176,7 +191,7 @@ class NotebookProgressCallback(TrainerCallback):
     def on_log(self, args, state, control, logs=None, **kwargs):
         if self.tracker is not None:
             self.tracker.update_logs(state.log_history)
-        elif not in_notebook() or not is_progress_bar_enabled():
+        elif not _shows(state):
             print_logs(state, logs)
 
     def on_train_end(self, args, state, control, **kwargs):
@@ -186,6 +201,10 @@ class NotebookProgressCallback(TrainerCallback):
         self.tracker, self.evaluated = None, 0
 
     on_train_interrupted = on_train_end
+
+
+def _shows(state) -> bool:
+    return in_notebook() and is_progress_bar_enabled() and state.is_local_process_zero
 
 
 def _epochs(state) -> str:
