@@ -164,6 +164,24 @@ def test_many_blocks_of_queries_add_up_in_float32(rng, monkeypatch):
     np.testing.assert_array_equal(dv, np.full_like(v, 2500))  # each of the two keys has half of every query
 
 
+def test_the_gradient_of_one_key_adds_up_in_float32(monkeypatch):
+    """5,000 queries, four at a time, all of which pull at it alike."""
+    monkeypatch.setattr("edutransformers.functional.attention.BLOCK", 8)
+    q, k, v = half(np.ones((1, 1, 5000, 1))), half(np.zeros((1, 1, 2, 1))), half([[[[1.0], [-1.0]]]])
+    (context, _), cache = attention(q, k, v, scale=1.0)
+    _, dk, _, _ = attention_backward(np.ones_like(context), cache)
+    np.testing.assert_array_equal(dk, half([[[[2500.0], [-2500.0]]]]))  # P (dP − Σ P dP) = ½ (±1 − 0), 5,000 times
+
+
+def test_the_mean_under_a_softmax_is_float32():
+    """The gradients of 3,000 keys, nearly alike: the mean that is taken off them must be more exact than they are."""
+    q, k = half(np.ones((1, 1, 1, 1))), half(np.zeros((1, 1, 3000, 1)))
+    v = half(1000 + np.arange(3000) % 2)[None, None, :, None]
+    (context, _), cache = attention(q, k, v, scale=1.0)
+    _, dk, _, _ = attention_backward(np.ones_like(context), cache)
+    np.testing.assert_allclose(in_float32(dk[0, 0, :, 0]), (np.arange(3000) % 2 - 0.5) / 3000, rtol=0.2)
+
+
 def test_on_the_device(fake_cupy, rng):
     """The same functions, with CuPy's rules; nothing waits."""
     from tests import fakecupy
