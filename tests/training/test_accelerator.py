@@ -567,6 +567,10 @@ def test_an_exception_in_a_rank_ends_the_others():
 # -- saving and going on ----------------------------------------------------------------------------------------------
 
 
+def toy_batch():
+    return next(iter(DataLoader(toy_data(2), 2)))
+
+
 class Counter:
     """Something of the loop's own to be saved."""
 
@@ -638,6 +642,9 @@ def test_what_can_not_be_saved_or_loaded(tmp_path):
     with pytest.raises(ValueError, match="expected a folder that accelerator.save_state wrote"):
         accelerator.load_state(tmp_path)
     accelerator.save_state(tmp_path / "state")
+    accelerator.backward(model, {"loss": 1.0}, model.forward(**toy_batch())[1])
+    accelerator.load_state(tmp_path / "state")
+    assert all(parameter.grad is None for parameter in model.parameters())
     with pytest.raises(ValueError, match=r"saved by 1 rank\(s\), and there are 2"):
         run_in_threads(lambda: Accelerator().load_state(tmp_path / "state"), 2)
     with pytest.raises(TypeError, match="register_for_checkpointing got int"):

@@ -23,8 +23,8 @@ class GradientAverager:
     weight n_r, and the sum of the one is divided by the sum of the other.
 
     All gradients are copied behind one another into one flat buffer, which is summed by a single Allreduce: a message
-    has a fixed price, and one of 100 MB costs much less than 200 of half a MB. The gradients are then views of the
-    buffer, so nothing is copied back. (To let `Parameter.grad` be such views from the start would save the copy and
+    has a fixed price, and all ranks must have come for it. The gradients are then views of the buffer, so nothing is
+    copied back. (To let `Parameter.grad` be such views from the start would save the copy and
     cost more: the buffer would have to be filled with zeros, and every backward would add to it instead of handing
     over its array.)
 

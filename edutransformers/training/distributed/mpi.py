@@ -19,6 +19,7 @@ __all__ = ["MpiCommunicator", "launched_under_mpi"]
 LEFT = 1  # tag of the message of a rank that ends
 SPINS = 200  # looks at a meeting without a pause; then with one, so that a waiting rank leaves its core to others
 PAUSE = 5e-5  # seconds
+PIECE = 4 * 1024 * 1024  # numbers in one message: for larger ones MPICH's temporary memory is mapped anew each time
 
 
 class MpiCommunicator(Communicator):
@@ -67,7 +68,9 @@ class MpiCommunicator(Communicator):
             self._for_device().allreduce_(array)
             return
         self._meet()
-        self._world.Allreduce(self._mpi.IN_PLACE, array)
+        flat = array.reshape(-1)
+        for start in range(0, flat.size, PIECE):
+            self._world.Allreduce(self._mpi.IN_PLACE, flat[start : start + PIECE])
 
     def broadcast_(self, array: Array, root: int = 0) -> None:
         if not isinstance(array, np.ndarray):
