@@ -91,7 +91,7 @@ def train(words: list[str]) -> int:
     try:
         task, model_arguments, data_arguments, training = parse(words)
         threads = speed.use_batch_threads()
-        speed.use_batch_threads(model_arguments.threads or os.cpu_count() or 1)
+        speed.use_batch_threads(model_arguments.threads or _usable_cores())
     except (ValueError, TypeError, OSError) as error:
         return _refuse(error)
     speed.keep_freed_memory()
@@ -108,20 +108,23 @@ def _run(task: str, words: list[str], model_arguments, data_arguments, training:
         prepared = _recipe(task).prepare(model_arguments, data_arguments, training)
     except (ValueError, OSError) as error:
         return _refuse(error)
-    for note in prepared.notes:
-        print(note)
-    print(
-        f"{len(prepared.train_dataset):,} items to train on, {len(prepared.eval_dataset):,} to evaluate on; "
-        f"{type(prepared.model).__name__} with {prepared.model.num_parameters():,} parameters; ready after "
-        f"{_duration(time.perf_counter() - start)}",
-        flush=True,
-    )
+    first = training.process_index == 0  # under mpiexec only one process speaks and writes
+    if first:
+        for note in prepared.notes:
+            print(note)
+        print(
+            f"{len(prepared.train_dataset):,} items to train on, {len(prepared.eval_dataset):,} to evaluate on; "
+            f"{type(prepared.model).__name__} with {prepared.model.num_parameters():,} parameters; ready after "
+            f"{_duration(time.perf_counter() - start)}",
+            flush=True,
+        )
     results = run(task, prepared, training)
-    results["command"] = " ".join(["edutransformers", "train", *words])
-    folder = Path(training.output_dir)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / METRICS).write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
-    print(report(task, prepared, training, results))
+    if first:
+        results["command"] = " ".join(["edutransformers", "train", *words])
+        folder = Path(training.output_dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / METRICS).write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+        print(report(task, prepared, training, results))
     return 0
 
 
@@ -281,6 +284,11 @@ def _refuse(error: Exception) -> int:
     message = error.args[0] if isinstance(error, KeyError) else error
     print(f"edutransformers train: {message}", file=sys.stderr)
     return 2
+
+
+def _usable_cores() -> int:
+    """Those that this process may use, which in a container can be fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _seconds(phase: str, clock: float, processor: float) -> dict[str, float]:
