@@ -178,13 +178,13 @@ def test_words_are_chosen_as_a_whole(tokenizer, left, side):
     collator = DataCollatorForLanguageModeling(
         tokenizer if side == "right" else left, seed=1, whole_word_mask=True, mlm_probability=0.3
     )
-    batch = collator([{"input_ids": WORDS}, {"input_ids": SHORT}] * 1000)
+    batch = collator([{"input_ids": WORDS}, {"input_ids": SHORT}] * 400)
     chosen = np.array([chosen_words(row, OF_WORDS) for row in batch["labels"][::2]])
-    np.testing.assert_allclose(chosen.mean(axis=0), 0.3, atol=0.05)  # each word with the probability, long or short
-    assert abs(np.corrcoef(chosen[:, 0], chosen[:, 1])[0, 1]) < 0.1  # independently
+    np.testing.assert_allclose(chosen.mean(axis=0), 0.3, atol=0.07)  # each word with the probability, long or short
+    assert abs(np.corrcoef(chosen[:, 0], chosen[:, 1])[0, 1]) < 0.15  # independently
     shift = 0 if side == "right" else 6
     short = [chosen_words(row, [[1 + shift, 2 + shift]]) for row in batch["labels"][1::2]]
-    assert np.mean(short) == pytest.approx(0.3, abs=0.05)
+    assert np.mean(short) == pytest.approx(0.3, abs=0.07)
     padding_and_special = np.delete(batch["labels"][1::2], [1 + shift, 2 + shift], axis=1)
     assert (padding_and_special == -100).all()
     assert (batch["attention_mask"][1] == (np.arange(10) < 4 if side == "right" else np.arange(10) >= 6)).all()

@@ -11,6 +11,7 @@ import pytest
 
 from edutransformers import BertTokenizer
 from edutransformers.training import DataCollatorForLanguageModeling, DataLoader, IterableDataset
+from edutransformers.training.workers import Task, in_order
 from tests.training.worker_things import Augmented, Numbers, Stream, init_fails
 
 THREADS = {"num_workers": 2}
@@ -49,19 +50,41 @@ def test_shuffled_masked_batches_are_those_of_no_workers(workers):
     assert any((a["labels"] != b["labels"]).any() for a, b in zip(*plain) if a["labels"].shape == b["labels"].shape)
 
 
-def test_workers_work_at_the_same_time_and_stay_within_their_lead():
+@pytest.mark.parametrize("workers", [{}, THREADS])
+def test_each_batch_has_draws_of_its_own(workers):
+    collator = DataCollatorForLanguageModeling(TOKENIZER, seed=3, mlm_probability=0.5)
+    loader = DataLoader([TEXTS[-1]] * 12, 4, collate_fn=collator, **workers)
+    masks = {batch["labels"].tobytes() for _ in range(2) for batch in loader}
+    assert len(masks) == 6  # three batches of the same texts, in two epochs
+
+
+def test_workers_work_at_the_same_time():
     """Two threads meet inside the collator: one alone would wait for the other forever."""
-    meeting, made = threading.Barrier(2, timeout=10), []
+    meeting = threading.Barrier(2, timeout=60)
 
     def collate(items):
         meeting.wait()
-        made.append(items[0]["x"])
         return {"x": np.array([item["x"] for item in items])}
 
-    loader = iter(DataLoader(Numbers(40), 1, collate_fn=collate, num_workers=2, prefetch_factor=2))
-    assert next(loader)["x"] == 0
-    assert max(made, default=0) <= 5  # the first one, and two ahead for each worker
-    assert [int(batch["x"][0]) for batch in loader] == list(range(1, 40))
+    loader = DataLoader(Numbers(40), 1, collate_fn=collate, num_workers=2)
+    assert orders(loader) == [[number] for number in range(40)]
+
+
+def test_workers_stay_within_their_lead():
+    class Recorder:
+        submitted = 0
+
+        def submit(self, task):
+            self.submitted += 1
+
+        def result(self, task):
+            return task.number
+
+    workers = Recorder()
+    batches = in_order(workers, [Task(number, [], None, number == 0) for number in range(9)], ahead=4)
+    assert workers.submitted == 0
+    assert [(next(batches), workers.submitted) for _ in range(3)] == [(0, 5), (1, 6), (2, 7)]
+    assert list(batches) == [3, 4, 5, 6, 7, 8]
 
 
 @pytest.mark.parametrize("workers", [{}, THREADS])
