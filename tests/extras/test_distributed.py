@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 MPIEXEC = Path(sys.prefix) / "bin" / "mpiexec"  # of the package mpich
 
 
-def launch(ranks, job, folder, *arguments, timeout=100):
+def launch(ranks, job, folder, *arguments, timeout=300):
     """Run a job of distributed_jobs.py on some ranks. A hang fails by its timeout."""
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     command = [MPIEXEC, "-n", ranks, sys.executable, "-m", "tests.extras.distributed_jobs", job, folder, *arguments]
