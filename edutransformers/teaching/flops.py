@@ -112,22 +112,22 @@ class FlopsReport:
 
     def __str__(self):
         total = max(1, self.total)
-        lines = [self.title, "", f"{'matrix products, 10⁹ operations':44}{'forward':>10}{'again':>10}{'backward':>10}"]
+        lines = [self.title, "", f"{'matrix products, 10⁹ operations':36}{'forward':>10}{'again':>10}{'backward':>10}"]
         for layer in self.layers():
             counts = "".join(f"{getattr(layer, which) / 1e9:10,.2f}" for which in PASSES)
-            lines.append(f"  {layer.name:42}{counts}{percent(layer.total / total)}")
+            lines.append(f"  {layer.name:34}{counts}{percent(layer.total / total)}")
             if layer.total > total / 10 and len(layer.inside) > 1:
                 for name, count in layer.inside.items():
-                    lines.append(f"      {name:68}{percent(count / total)}  {bar(count / total, 20)}")
+                    lines.append(f"      {name:60}{percent(count / total)}  {bar(count / total, 20)}")
         counts = "".join(f"{self.of(which) / 1e9:10,.2f}" for which in PASSES)
-        lines.append(f"{'all':44}{counts}   = {self.total / 1e9:,.2f}")
-        lines.append(f"{'by the rule 6·N·T':44}{self.rule / 1e9:10,.2f}   {self.rule / total - 1:+.1%}")
-        lines.append(f"{'besides: numbers made one by one':44}{self.elementwise / 1e9:10,.2f}")
-        lines.append(f"{'besides: numbers summed over rows':44}{self.reductions / 1e9:10,.2f}")
+        lines.append(f"{'all':36}{counts}   = {self.total / 1e9:,.2f}")
+        lines.append(f"{'by the rule 6·N·T':36}{self.rule / 1e9:10,.2f}   {self.rule / total - 1:+.1%}")
+        lines.append(f"{'besides: numbers made one by one':36}{self.elementwise / 1e9:10,.2f}")
+        lines.append(f"{'besides: numbers summed over rows':36}{self.reductions / 1e9:10,.2f}")
         if self.seconds is not None:
+            lines.append(f"measured: {self.seconds:.3f} s a step, {self.speed / 1e9:.1f} · 10⁹ operations a second")
             lines.append(
-                f"measured: {self.seconds:.3f} s a step, {self.speed / 1e9:.1f} GFLOP/s; a large product alone runs at "
-                f"{self.peak_speed / 1e9:.1f}, so the step reaches {self.utilization:.0%} of the peak"
+                f"a large product alone: {self.peak_speed / 1e9:.1f}; the step reaches {self.utilization:.0%} of it"
             )
         return "\n".join(lines)
 

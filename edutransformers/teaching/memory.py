@@ -113,11 +113,15 @@ class MemoryReport:
             lines.append(f"  {layer.name:32}{each:>14}{megabytes(layer.nbytes)}{percent(layer.nbytes / total)}")
             if layer.nbytes > total / 10:
                 lines += [f"      {name:42}{megabytes(size)}" for name, size in list(layer.inside.items())[:6]]
-        lines += ["", f"The worst moment is in {self.where}. Of what is temporary, the largest then:"]
-        alike = Counter((_array(entry), entry.nbytes, made_in(entry)) for entry in self.at_worst)
+        lines += [
+            "",
+            f"The worst moment is in the {self.where}.",
+            "Of what is temporary, the largest then, and where made:",
+        ]
+        alike = Counter((_array(entry), entry.nbytes, _in_words(entry.module, entry.phase)) for entry in self.at_worst)
         for (array, size, where), count in sorted(alike.items(), key=lambda item: -item[0][1] * item[1])[:4]:
             times = f"{count} arrays " if count > 1 else ""
-            lines.append(f"  {times + array:46}{megabytes(count * size)}  {where}")
+            lines.append(f"  {times + array:38}{megabytes(count * size)}  {where}")
         return "\n".join(lines)
 
     @property
@@ -259,10 +263,6 @@ def _array(array) -> str:
     return f"{' × '.join(map(str, array.shape)) or 'a number'} {array.dtype}"
 
 
-def made_in(entry: Entry) -> str:
-    return f"made in {_in_words(entry.module, entry.phase)}"
-
-
 def _in_words(module: str, phase: str) -> str:
-    words = {"recompute": "the second forward", "step": "the step"}.get(phase, f"the {phase}")
+    words = "second forward" if phase == "recompute" else phase
     return f"{words} of {module}" if module else words

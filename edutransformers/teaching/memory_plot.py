@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+from functools import lru_cache
+
 from .plots import GREY, INK, STYLE
 
 COLOURS = {
@@ -15,11 +18,22 @@ PASS_COLOURS = {"forward": "#56b4e9", "recompute": "#b3b3b3", "backward": "#0072
 PASS_WORDS = {"forward": "forward", "recompute": "forward again", "backward": "backward"}
 
 
-def _figure(height: float):
-    # A Figure made without pyplot: no window, no global state, and it works on machines without a display.
+@lru_cache(maxsize=1)
+def _picture():
+    """matplotlib's Figure that a notebook shows. Made without pyplot: no window, no global state, no display needed."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8, height), layout="constrained", facecolor="white")
+    class Picture(Figure):
+        def _repr_png_(self):
+            file = io.BytesIO()
+            self.savefig(file, format="png", dpi=110)
+            return file.getvalue()
+
+    return Picture
+
+
+def _figure(height: float):
+    figure = _picture()(figsize=(8, height), layout="constrained", facecolor="white")
     return figure, figure.subplots()
 
 

@@ -55,7 +55,7 @@ class MemorySavings:
         return savings_figure(self)
 
     def _cells(self) -> tuple[list[str], list[list[str]]]:
-        columns = ["", "MB", "saved", "work", *self.ways[0].report.parts]
+        columns = ["", "MB", "saved", "work", *(part.split()[-1] for part in self.ways[0].report.parts)]
         rows = [
             [row["way"], megabytes(row["bytes"]), percent(row["saved"]), f"{row['work']:.2f}"]
             + [megabytes(row[part]) for part in self.ways[0].report.parts]

@@ -48,4 +48,4 @@ def as_html(title: str, columns: list[str], rows: list[list[str]]) -> str:
 
 
 def _side(place: int) -> str:
-    return "right" if place else "left"
+    return "right; padding: 0.1em 0.6em" if place else "left; padding: 0.1em 0.6em 0.1em 0"

@@ -348,12 +348,12 @@ def test_printed():
     assert text.startswith("BertForSequenceClassification, float32, a batch of 8 × 64, AdamW\n")
     for words in ("saved activations", "bert.encoder.layer.0 … 2", "attention, weights", "measured", "worst moment"):
         assert words in text
-    assert max(map(len, text.splitlines())) <= 120
+    assert max(map(len, text.splitlines())) <= 100
     rows = report.table()
     assert [row["part"] for row in rows][-2:] == ["temporary", "peak"]
     assert sum(row["bytes"] for row in rows[:-1]) == rows[-1]["bytes"]
     assert report._repr_html_().count("<tr>") == 1 + len(rows)
-    assert report.where.startswith("the backward of bert.")
+    assert report.where.startswith("backward of bert.")
 
 
 def test_names_of_layers():
@@ -401,7 +401,7 @@ def test_pictures(tmp_path):
     widths = [bar.get_width() for bar in work.plot().axes[0].patches]
     assert sum(widths) == pytest.approx(work.total / 1e9, rel=0.01)
     save(figure, tmp_path / "report.png")
-    assert (tmp_path / "report.png").stat().st_size > 5000
+    assert (tmp_path / "report.png").read_bytes()[:4] == figure._repr_png_()[:4] == b"\x89PNG"
 
 
 # -- on a GPU ---------------------------------------------------------------------------------------------------------
