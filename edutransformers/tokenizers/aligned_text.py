@@ -4,9 +4,9 @@ Normalization changes lengths: "é" becomes two characters and then one, a contr
 " 好 ". The offsets a tokenizer reports are positions in the text the caller gave, so each character carries its span.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
-from edutransformers.tokenizers.characters import combining_class, decompose
+from edutransformers.tokenizers.characters import combining_class, compose, decompose
 
 Span = tuple[int, int]
 
@@ -60,21 +60,53 @@ class AlignedText:
             self.spans = [span for span, piece in zip(self._spans(), pieces) for _ in piece]
         self.text = text
 
-    def decompose(self) -> None:
+    def transform(self, characters: Iterable[tuple[str, int]]) -> None:
+        """Other characters, each with its change: 0 takes one old character's place, 1 is inserted behind the one
+        before, −n takes one old character's place and n more vanish.
+
+        What is inserted has the span of the old character used up last, what takes the place of several that of the
+        first of them: the reference does so, and offsets must be equal.
+        """
+        spans, text, new_spans, used = self._spans(), [], [], 0
+        for character, change in characters:
+            text.append(character)
+            if change > 0:
+                new_spans.append(spans[used - 1] if used else (0, 0))
+            else:
+                new_spans.append(spans[used])
+                used += 1 - change
+        self.text, self.spans = "".join(text), new_spans
+
+    def decompose(self, compatibility: bool = False) -> None:
         """Canonical decomposition (NFD): split composed characters, then sort each run of marks by combining class.
 
-        A character that is the first of a decomposition uses up one original character, the others of it share the
-        span of the character used up last. After sorting, this pairs a moved mark with its neighbour's span: the
-        reference does so, and offsets must be equal.
+        With `compatibility` (NFKD) also split characters that are mere forms of others: "ﬁ" into "f" and "i".
         """
-        spans = self._spans()
-        characters, new_spans, used = [], [], 0
-        for character, is_inserted in _sorted_decomposition(self.text):
-            characters.append(character)
-            if not is_inserted:
-                used += 1
-            new_spans.append(spans[used - 1] if used else (0, 0))
-        self.text, self.spans = "".join(characters), new_spans
+        self.transform(sorted_decomposition(self.text, compatibility))
+
+    def compose(self, compatibility: bool = False) -> None:
+        """NFC, or with `compatibility` NFKC: decompose, then join each mark with its base where there is such a
+        character.
+        """
+        self.transform(recomposition(sorted_decomposition(self.text, compatibility)))
+
+    def replace(self, pattern, content: str) -> None:
+        """Put `content` for each match of a compiled pattern; it has the span of the match's last character."""
+        spans, text, new_spans, done = self._spans(), [], [], 0
+        for match in pattern.finditer(self.text):
+            start, stop = match.span()
+            if start == stop:
+                continue
+            text += [self.text[done:start], content]
+            new_spans += spans[done:start] + [spans[stop - 1]] * len(content)
+            done = stop
+        if done:
+            self.text, self.spans = "".join([*text, self.text[done:]]), new_spans + spans[done:]
+
+    def cut(self, start: int, stop: int) -> None:
+        """Keep [start:stop) alone."""
+        kept = self.slice(start, stop)
+        self.text, self.spans, self.first = kept.text, kept.spans, kept.first
 
     def _spans(self) -> list[Span]:
         if self.spans is not None:
@@ -82,17 +114,48 @@ class AlignedText:
         return [(i, i + 1) for i in range(self.first, self.first + len(self.text))]
 
 
-def _sorted_decomposition(text: str) -> Iterable[tuple[str, bool]]:
-    """(character, whether it is a later part of a decomposition), marks in canonical order."""
-    marks: list[tuple[int, str, bool]] = []  # the run of marks since the last base character
+def sorted_decomposition(text: str, compatibility: bool = False) -> Iterator[tuple[str, int]]:
+    """(character, 1 for a later part of a decomposition, else 0), marks in canonical order."""
+    marks: list[tuple[int, str, int]] = []  # the run of marks since the last base character
     for composed in text:
-        for i, character in enumerate(decompose(composed)):
+        for i, character in enumerate(decompose(composed, compatibility)):
+            inserted = int(i > 0)
             order = combining_class(character)
             if order:
-                marks.append((order, character, i > 0))
+                marks.append((order, character, inserted))
                 continue
             if marks:
                 yield from ((c, inserted) for _, c, inserted in sorted(marks, key=lambda mark: mark[0]))
                 marks.clear()
-            yield character, i > 0
+            yield character, inserted
     yield from ((c, inserted) for _, c, inserted in sorted(marks, key=lambda mark: mark[0]))
+
+
+def recomposition(decomposed: Iterable[tuple[str, int]]) -> Iterator[tuple[str, int]]:
+    """Join characters with the base character before them where both are one character (Unicode's algorithm).
+
+    Between a base and what joins it there may be marks that don't, but none of the same or a higher combining class.
+    """
+    base: tuple[str, int] | None = None
+    behind: list[tuple[str, int]] = []  # marks behind the base that didn't join it
+    last_class = 0  # the combining class of the last of them
+    for character, change in decomposed:
+        order = combining_class(character)
+        if base is not None and (not behind or last_class < order):
+            joined = compose(base[0], character)
+            if joined is not None:
+                base = (joined, base[1] + change - 1)
+                continue
+        if order == 0:
+            if base is not None:
+                yield base
+            yield from behind
+            base, behind = (character, change), []
+        elif base is None:
+            yield character, change
+        else:
+            behind.append((character, change))
+            last_class = order
+    if base is not None:
+        yield base
+    yield from behind

@@ -25,6 +25,7 @@ def character_class(table: str) -> str:
 CONTROL = re.compile(f"[{character_class(unicode_tables.CONTROL)}]")
 BLANK = re.compile(f"[{character_class(unicode_tables.BLANK)}]")
 CHINESE = re.compile(f"[{character_class(unicode_tables.CHINESE)}]")
+MARK = re.compile(f"[{character_class(unicode_tables.MARK)}]")
 NONSPACING_MARK = re.compile(f"[{character_class(unicode_tables.NONSPACING_MARK)}]")
 
 
@@ -35,6 +36,7 @@ def _code_points(table: str) -> frozenset[str]:
 WHITE_SPACE = _code_points(unicode_tables.WHITE_SPACE)
 _LATE_MARKS = _code_points(unicode_tables.MARKS_AFTER_UNICODE_12)
 _LATE_DECOMPOSITIONS = _code_points(unicode_tables.DECOMPOSED_AFTER_UNICODE_12)
+_LATE_FORMS = _code_points(unicode_tables.FORMS_AFTER_UNICODE_12)
 
 
 def _late_lower_case() -> dict[str, str]:
@@ -56,9 +58,21 @@ def combining_class(character: str) -> int:
 
 
 @lru_cache(maxsize=4096)
-def decompose(character: str) -> str:
-    """The canonical decomposition of one character: "é" gives "e" and a combining acute accent."""
-    return character if character in _LATE_DECOMPOSITIONS else unicodedata.normalize("NFD", character)
+def decompose(character: str, compatibility: bool = False) -> str:
+    """The decomposition of one character: "é" gives "e" and a combining acute accent.
+
+    With `compatibility` also that of mere forms: "ﬁ" gives "fi".
+    """
+    if character in _LATE_DECOMPOSITIONS or character in _LATE_FORMS:
+        return character
+    return unicodedata.normalize("NFKD" if compatibility else "NFD", character)
+
+
+@lru_cache(maxsize=4096)
+def compose(first: str, second: str) -> str | None:
+    """The one character that stands for both, None if there is none."""
+    joined = unicodedata.normalize("NFC", first + second)
+    return joined if len(joined) == 1 else None
 
 
 @lru_cache(maxsize=4096)

@@ -1,10 +1,14 @@
 """Normalizers: the first stage, which makes texts that mean the same look the same."""
 
+import base64
 import re
 import unicodedata
 
 from edutransformers.tokenizers.aligned_text import AlignedText
-from edutransformers.tokenizers.characters import BLANK, CHINESE, CONTROL, NONSPACING_MARK, lower
+from edutransformers.tokenizers.characters import BLANK, CHINESE, CONTROL, MARK, NONSPACING_MARK, WHITE_SPACE, lower
+from edutransformers.tokenizers.patterns import Pattern
+from edutransformers.tokenizers.precompiled import PrecompiledMap
+from edutransformers.tokenizers.stages import read_stage
 from edutransformers.tokenizers.stretches import BETWEEN_BLANKS
 
 
@@ -92,4 +96,228 @@ class BertNormalizer(Normalizer):
         )
 
 
-NORMALIZERS = {"BertNormalizer": BertNormalizer}
+class UnicodeForm(Normalizer):
+    """One of Unicode's four normal forms: canonical (NF) or with mere forms split up (NFK), decomposed or composed.
+
+    "é" may be written as one character or as "e" and an accent; NFC makes one of them, NFD two. NFKC and NFKD also turn
+    "ﬁ" into "fi" and "①" into "1".
+    """
+
+    compatibility = False
+    composed = False
+
+    def apply(self, aligned):
+        if aligned.text.isascii():
+            return
+        if self.composed:
+            aligned.compose(self.compatibility)
+        else:
+            aligned.decompose(self.compatibility)
+
+    def is_local(self, text, stretches):
+        return text.isascii()  # a mark may follow a blank, and then it belongs to what the pattern cuts off
+
+    def to_json(self) -> dict:
+        return {"type": type(self).__name__}
+
+    @classmethod
+    def from_json(cls, part: dict) -> "UnicodeForm":
+        return cls()
+
+
+class NFC(UnicodeForm):
+    """Decomposed, then composed."""
+
+    composed = True
+
+
+class NFD(UnicodeForm):
+    """Decomposed."""
+
+
+class NFKC(UnicodeForm):
+    """Forms split up, decomposed, then composed."""
+
+    compatibility = composed = True
+
+
+class NFKD(UnicodeForm):
+    """Forms split up, decomposed."""
+
+    compatibility = True
+
+
+class Lowercase(Normalizer):
+    """Each character in lower case by itself."""
+
+    def apply(self, aligned):
+        if aligned.text.isascii():
+            aligned.text = aligned.text.lower()
+        else:
+            aligned.replace_each(lower)
+
+    def is_local(self, text, stretches):
+        return True
+
+    def to_json(self) -> dict:
+        return {"type": "Lowercase"}
+
+    @classmethod
+    def from_json(cls, part: dict) -> "Lowercase":
+        return cls()
+
+
+class StripAccents(Normalizer):
+    """Drop all marks. What is composed keeps them: NFD before it splits them off."""
+
+    def apply(self, aligned):
+        if MARK.search(aligned.text):
+            aligned.remove(MARK)
+
+    def is_local(self, text, stretches):
+        return text.isascii()
+
+    def to_json(self) -> dict:
+        return {"type": "StripAccents"}
+
+    @classmethod
+    def from_json(cls, part: dict) -> "StripAccents":
+        return cls()
+
+
+class Strip(Normalizer):
+    """Drop white space at the text's beginning (`strip_left`) and end (`strip_right`)."""
+
+    def __init__(self, strip_left: bool = True, strip_right: bool = True):
+        self.strip_left, self.strip_right = strip_left, strip_right
+
+    def apply(self, aligned):
+        text = aligned.text
+        start, stop = 0, len(text)
+        while self.strip_left and start < stop and text[start] in WHITE_SPACE:
+            start += 1
+        while self.strip_right and stop > start and text[stop - 1] in WHITE_SPACE:
+            stop -= 1
+        aligned.cut(start, stop)
+
+    def to_json(self) -> dict:
+        return {"type": "Strip", "strip_left": self.strip_left, "strip_right": self.strip_right}
+
+    @classmethod
+    def from_json(cls, part: dict) -> "Strip":
+        return cls(part["strip_left"], part["strip_right"])
+
+
+class Replace(Normalizer):
+    """Put `content` for each match of a pattern."""
+
+    def __init__(self, pattern: str | Pattern, content: str):
+        self.pattern = Pattern(pattern) if isinstance(pattern, str) else pattern
+        self.content = content
+
+    def apply(self, aligned):
+        aligned.replace(self.pattern.compiled, self.content)
+
+    def to_json(self) -> dict:
+        return {"type": "Replace", "pattern": self.pattern.to_json(), "content": self.content}
+
+    @classmethod
+    def from_json(cls, part: dict) -> "Replace":
+        return cls(Pattern.from_json(part["pattern"]), part["content"])
+
+
+class Prepend(Normalizer):
+    """Put a text in front, if there is any text."""
+
+    def __init__(self, prepend: str = "▁"):
+        self.prepend = prepend
+
+    def apply(self, aligned):
+        aligned.prepend(self.prepend)
+
+    def to_json(self) -> dict:
+        return {"type": "Prepend", "prepend": self.prepend}
+
+    @classmethod
+    def from_json(cls, part: dict) -> "Prepend":
+        return cls(part["prepend"])
+
+
+class Nmt(Normalizer):
+    """What SentencePiece's nmt_nfkc does besides NFKC: drop control characters, turn odd white space into blanks."""
+
+    _dropped = re.compile("[\x01-\x08\x0b\x0e-\x1f\x7f\x8f\x9f]")
+    _blank = re.compile("[\t\n\x0c\r\u1680\u200b-\u200f\u2028\u2029\u2581\ufeff\ufffd]")
+
+    def apply(self, aligned):
+        if self._dropped.search(aligned.text):
+            aligned.remove(self._dropped)
+        aligned.text = self._blank.sub(" ", aligned.text)
+
+    def to_json(self) -> dict:
+        return {"type": "Nmt"}
+
+    @classmethod
+    def from_json(cls, part: dict) -> "Nmt":
+        return cls()
+
+
+class Precompiled(Normalizer):
+    """SentencePiece's own table of replacements, for example its nmt_nfkc (precompiled.py)."""
+
+    def __init__(self, precompiled_charsmap: bytes):
+        self.map = PrecompiledMap(precompiled_charsmap)
+
+    def apply(self, aligned):
+        changed = self.map.changes(aligned.text)
+        if changed is not None:
+            aligned.transform(changed)
+
+    def to_json(self) -> dict:
+        return {"type": "Precompiled", "precompiled_charsmap": base64.b64encode(self.map.blob).decode("ascii")}
+
+    @classmethod
+    def from_json(cls, part: dict) -> "Precompiled":
+        return cls(base64.b64decode(part["precompiled_charsmap"] or ""))
+
+
+class NormalizerSequence(Normalizer):
+    """Normalizers one after the other."""
+
+    def __init__(self, normalizers: list[Normalizer]):
+        self.normalizers = normalizers
+
+    def apply(self, aligned):
+        for normalizer in self.normalizers:
+            normalizer.apply(aligned)
+
+    def is_local(self, text, stretches):
+        return all(normalizer.is_local(text, stretches) for normalizer in self.normalizers)
+
+    def to_json(self) -> dict:
+        return {"type": "Sequence", "normalizers": [normalizer.to_json() for normalizer in self.normalizers]}
+
+    @classmethod
+    def from_json(cls, part: dict) -> "NormalizerSequence":
+        return cls([normalizer_from_json(inner) for inner in part["normalizers"]])
+
+
+NORMALIZERS = {
+    "BertNormalizer": BertNormalizer,
+    "Lowercase": Lowercase,
+    "NFC": NFC,
+    "NFD": NFD,
+    "NFKC": NFKC,
+    "NFKD": NFKD,
+    "Nmt": Nmt,
+    "Precompiled": Precompiled,
+    "Prepend": Prepend,
+    "Replace": Replace,
+    "Sequence": NormalizerSequence,
+    "Strip": Strip,
+    "StripAccents": StripAccents,
+}
+
+
+def normalizer_from_json(part: dict) -> Normalizer:
+    return read_stage("normalizer", part, NORMALIZERS)

@@ -19,6 +19,7 @@ from edutransformers.tokenizers.normalizers import NORMALIZERS
 from edutransformers.tokenizers.padding import Padding
 from edutransformers.tokenizers.post_processors import POST_PROCESSORS
 from edutransformers.tokenizers.pre_tokenizers import PRE_TOKENIZERS
+from edutransformers.tokenizers.stages import read_part, read_stage
 from edutransformers.tokenizers.strategies import TruncationStrategy
 from edutransformers.tokenizers.truncation import Truncation
 from edutransformers.tokenizers.unigram import Unigram
@@ -52,9 +53,9 @@ def engine_from_json(content: dict) -> Engine:
         raise ValueError("A tokenizer.json is a JSON object with a 'model' that is one, too; this is something else.")
     stages = {name: _read_stage(name, content.get(name)) for name in STAGES}
     engine = Engine(**stages)
-    engine.truncation = _read_part("truncation", content.get("truncation"), _read_truncation)
-    engine.padding = _read_part("padding", content.get("padding"), _read_padding)
-    _read_part("added_tokens", content.get("added_tokens"), lambda tokens: _add_tokens(engine, tokens))
+    engine.truncation = read_part("truncation", content.get("truncation"), _read_truncation)
+    engine.padding = read_part("padding", content.get("padding"), _read_padding)
+    read_part("added_tokens", content.get("added_tokens"), lambda tokens: _add_tokens(engine, tokens))
     return engine
 
 
@@ -74,27 +75,9 @@ _WRITING_ORDER = ("normalizer", "pre_tokenizer", "post_processor", "decoder", "m
 
 
 def _read_stage(name: str, part: dict | None):
-    if part is None and name != "model":
-        return None
-    kind = part.get("type") if isinstance(part, dict) else None
-    if kind is None and name == "model" and "continuing_subword_prefix" in part and "merges" not in part:
-        kind = "WordPiece"  # early files leave the type out
-    if kind not in STAGES[name]:
-        raise ValueError(
-            f"the {name} is of type {kind!r}, which edutransformers can't build; it knows {', '.join(STAGES[name])}."
-        )
-    return _read_part(name, part, STAGES[name][kind].from_json)
-
-
-def _read_part(name: str, part, read):
-    """read(part), with an error that names the part when its content isn't what it should be."""
-    if part is None:
-        return None
-    try:
-        return read(part)
-    except (KeyError, TypeError, AttributeError, IndexError) as error:
-        what = f"lacks {error}" if isinstance(error, KeyError) else f"has an unexpected form ({error})"
-        raise ValueError(f"the part {name!r} {what}.") from None
+    if name == "model" and "type" not in part and "continuing_subword_prefix" in part and "merges" not in part:
+        part = {**part, "type": "WordPiece"}  # early files leave the type out
+    return read_stage(name, part, STAGES[name])
 
 
 def _read_truncation(part: dict) -> Truncation:

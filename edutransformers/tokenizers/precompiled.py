@@ -1,0 +1,89 @@
+"""SentencePiece's precompiled map: which characters, or sequences of them, a text's normalization replaces by what.
+
+The map is a blob of bytes out of a `.model` file or a tokenizer.json: four bytes that say how long the trie is, the
+trie, and behind it the replacements, each ended by a zero byte. The trie is a double array (Aoe 1989): one array of
+32-bit units, where the child for byte b of the node at place p with the offset o is at (p ^ o) ^ b, if the unit there
+has b as its label.
+
+Source: SentencePiece's normalizer.cc and Darts-clone, whose format this reads.
+"""
+
+import struct
+from functools import lru_cache
+
+import regex
+
+_GRAPHEME = regex.compile(r"\X")
+_LABEL = (1 << 31) | 0xFF
+_VALUE = (1 << 31) - 1
+LONGEST = 6  # a grapheme of this many bytes or more is replaced character by character
+
+
+class PrecompiledMap:
+    """Raises ValueError for a blob that is none."""
+
+    def __init__(self, blob: bytes):
+        self.blob = blob
+        self.units: tuple[int, ...] = ()
+        self.replacements = b""
+        if blob:
+            if len(blob) < 4:
+                raise ValueError(f"the precompiled map has {len(blob)} bytes: expected a trie's length and a trie.")
+            (size,) = struct.unpack("<I", blob[:4])
+            if size % 4 or size > len(blob) - 4:
+                raise ValueError(f"the precompiled map's trie is said to have {size} of {len(blob) - 4} bytes.")
+            self.units = struct.unpack(f"<{size // 4}I", blob[4 : 4 + size])
+            self.replacements = blob[4 + size :]
+        self.replacement = lru_cache(maxsize=4096)(self._replacement)
+
+    def changes(self, text: str) -> list[tuple[str, int]] | None:
+        """(character, change) as AlignedText.transform takes them; None if nothing is replaced.
+
+        What a reader sees as one character (a grapheme) is looked up whole if it is short, else character by character.
+        """
+        if not self.units:
+            return None
+        changed, is_changed = [], False
+        for grapheme in _GRAPHEME.findall(text):
+            whole = self.replacement(grapheme) if len(grapheme.encode("utf-8")) < LONGEST else None
+            for part in (grapheme,) if whole is not None else grapheme:
+                found = self.replacement(part)
+                if found is None:
+                    changed.append((part, 0))
+                else:
+                    is_changed = True
+                    _replace(changed, part, found)
+        return changed if is_changed else None
+
+    def _replacement(self, text: str) -> str | None:
+        """What stands for the shortest beginning of the text that the trie knows; None if it knows none."""
+        units = self.units
+        place = _offset(units[0])
+        for byte in text.encode("utf-8"):
+            if byte == 0:
+                return None
+            place ^= byte
+            if place >= len(units) or units[place] & _LABEL != byte:
+                return None
+            unit = units[place]
+            place ^= _offset(unit)
+            if unit >> 8 & 1:  # a key ends here
+                start = units[place] & _VALUE
+                return self.replacements[start : self.replacements.index(b"\0", start)].decode("utf-8")
+        return None
+
+
+def _offset(unit: int) -> int:
+    return (unit >> 10) << ((unit & 1 << 9) >> 6)
+
+
+def _replace(changed: list[tuple[str, int]], old: str, new: str) -> None:
+    """Append `new` for `old`: too many characters are insertions, too few make those before them stand for several."""
+    more = len(new) - len(old)
+    changed += [(character, 0) for character in new]
+    for back in range(1, more + 1):
+        if back <= len(changed):
+            changed[-back] = (changed[-back][0], 1)
+    if more < 0 and changed:
+        character, change = changed[-1]
+        changed[-1] = (character, change + more)
