@@ -50,7 +50,8 @@ def main():
                         attention_probs_dropout_prob=0.0)  # fmt: skip
     model = BertForSequenceClassification(config)
     optimizer = AdamW(decay_groups(model, weight_decay=0.01), lr=5e-3)
-    scheduler = get_scheduler("linear", optimizer, num_warmup_steps=10, num_training_steps=arguments.epochs * len(train))
+    steps = arguments.epochs * len(train)
+    scheduler = get_scheduler("linear", optimizer, num_warmup_steps=10, num_training_steps=steps)
     model, optimizer, train, test, scheduler = accelerator.prepare(model, optimizer, train, test, scheduler)
 
     for epoch in range(arguments.epochs):
