@@ -128,8 +128,6 @@ class DataLoader:
         lists = iter(lambda: None, END) if self.is_iterable else islice(self._lists_of_indices(), first, None)
         # The order is drawn by now. Only then the seed: with one generator for both, a resumed epoch draws no new seed.
         self._seed = self._epoch_seed() if loaded.get("seed") is None else loaded["seed"]
-        if isinstance(self.collate_fn, RandomCollator):
-            restore_generator(self.collate_fn.generator, loaded.get("collator"))
         self._handed_out = first
         tasks = (Task(n, indices, self._seed, begins=n == first) for n, indices in enumerate(lists, start=first))
         try:
@@ -200,9 +198,9 @@ class DataLoader:
         seed       what the draws of the epoch's batches begin with
         collator   the state of the collator's generator
         """
-        if self._loaded is not None:
-            return dict(self._loaded)
         collator = self.collate_fn.generator if isinstance(self.collate_fn, RandomCollator) else None
+        if self._loaded is not None:  # an evaluation before the first batch may have drawn from the collator's
+            return {**self._loaded, "collator": generator_state(collator)}
         return {
             "generator": self._start if self._start is not None else generator_state(self.generator),
             "batches": self._handed_out,
@@ -213,6 +211,8 @@ class DataLoader:
     def load_state_dict(self, state: dict) -> None:
         """The next iteration continues the epoch that `state` was taken in."""
         restore_generator(self.generator, state["generator"])
+        if isinstance(self.collate_fn, RandomCollator):
+            restore_generator(self.collate_fn.generator, state.get("collator"))
         self._loaded = dict(state)
 
     # -- bad arguments ------------------------------------------------------------------------------------------------

@@ -217,3 +217,35 @@ def test_a_forked_worker_just_ends():
             os._exit(0)
         _, status = os.waitpid(child, 0)
     assert os.WTERMSIG(status) == signal.SIGTERM
+
+
+def test_a_signal_between_two_evaluations(tmp_path):
+    """What the first had logged, and what callbacks made of it, is taken back: both are made after resuming."""
+
+    class Count(TrainerCallback):
+        evaluations = 0
+
+        def on_evaluate(self, args, state, control, **kwargs):
+            self.evaluations += 1
+
+        def state_dict(self):
+            return {"evaluations": self.evaluations}
+
+        def load_state_dict(self, state):
+            self.evaluations = state["evaluations"]
+
+    def run(folder, *callbacks, resume=False):
+        counter = Count()
+        trainer = make_trainer(folder, [counter, *callbacks], num_train_epochs=2)
+        trainer.eval_dataset = {"a": trainer.eval_dataset, "b": trainer.eval_dataset}
+        try:
+            trainer.train(resume_from_checkpoint=resume)
+        except KeyboardInterrupt:
+            return None
+        return without_times(trainer.log_history), counter.evaluations
+
+    whole = run(tmp_path / "whole")
+    assert whole[1] == 2
+    assert run(tmp_path / "b", Signal("on_evaluate", 3, signal.SIGINT)) is None
+    assert names(tmp_path / "b") == ["checkpoint-3"]
+    assert run(tmp_path / "b", resume=True) == whole
