@@ -17,6 +17,7 @@ from pathlib import Path
 from ... import speed
 from ..argument_parser import HfArgumentParser
 from ..arguments import TrainingArguments
+from ..checkpointing import get_last_checkpoint
 from ..metrics import perplexity
 from ..seeding import set_seed
 from .prepared import Prepared
@@ -84,7 +85,8 @@ examples
 
 
 def train(words: list[str]) -> int:
-    """The command `edutransformers train`. Returns 0, or 2 after a sentence on what is wrong with the settings."""
+    """The command `edutransformers train`. Returns 0; 2 after a sentence on what is wrong with the settings; 130 after
+    Ctrl-C."""
     if not words or words[0] in ("-h", "--help"):
         print(HELP)
         return 0 if words else 2
@@ -118,7 +120,10 @@ def _run(task: str, words: list[str], model_arguments, data_arguments, training:
             f"{_duration(time.perf_counter() - start)}",
             flush=True,
         )
-    results = run(task, prepared, training)
+    try:
+        results = run(task, prepared, training)
+    except KeyboardInterrupt:
+        return _interrupted(training.output_dir)
     if first:
         results["command"] = " ".join(["edutransformers", "train", *words])
         folder = Path(training.output_dir)
@@ -284,6 +289,15 @@ def _refuse(error: Exception) -> int:
     message = error.args[0] if isinstance(error, KeyError) else error
     print(f"edutransformers train: {message}", file=sys.stderr)
     return 2
+
+
+def _interrupted(output_dir: str) -> int:
+    checkpoint = get_last_checkpoint(output_dir)
+    how = "nothing was saved yet"
+    if checkpoint is not None:
+        how = f"{checkpoint} is saved, and the same command with --resume_from_checkpoint true goes on from it"
+    print(f"edutransformers train: interrupted; {how}", file=sys.stderr)
+    return 130  # as shells say it of a program that Ctrl-C ended
 
 
 def _usable_cores() -> int:

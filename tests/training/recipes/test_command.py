@@ -1,13 +1,15 @@
 """The command itself: help, YAML files, and one sentence for whatever is wrong."""
 
 import importlib.metadata
+import signal
 from dataclasses import fields
 
 import pytest
 
 from edutransformers import speed
 from edutransformers.cli import main
-from edutransformers.training import TrainingArguments
+from edutransformers.training import Trainer, TrainingArguments
+from edutransformers.training.recipes import command
 from edutransformers.training.recipes.command import RECIPES, parse, words_of_yaml
 from tests.training.recipes.conftest import TINY_MODEL, metrics_of
 
@@ -183,3 +185,32 @@ def test_bad_yaml(train, tmp_path):
     for text, message in (("a: [", "is no YAML"), ("seed: 3", "names no task"), ("text", "names no task")):
         (tmp_path / "a.yaml").write_text(text, encoding="utf-8")
         assert message in train(tmp_path / "a.yaml")[2]
+
+
+def test_ctrl_c(train, reviews, tmp_path, monkeypatch):
+    """The step is ended and saved; a sentence says how to go on; and so it does."""
+    words = ["--train_file", reviews, "--output_dir", tmp_path / "out", *TINY_MODEL, "--max_steps", "3"]
+    step = Trainer.training_step
+
+    def interrupted(self, *inputs):
+        if self.state.global_step == 1:
+            signal.raise_signal(signal.SIGINT)
+        return step(self, *inputs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "training_step", interrupted)
+        status, _, complaint = train("text-classification", *words)
+    assert status == 130
+    assert "checkpoint-2 is saved, and the same command with --resume_from_checkpoint true goes on" in complaint
+    assert train("text-classification", *words, "--resume_from_checkpoint", "true")[0] == 0
+    assert metrics_of(tmp_path / "out")["steps"] == 3
+
+
+def test_ctrl_c_before_the_first_checkpoint(train, reviews, tmp_path, monkeypatch):
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "run", interrupted)
+    status, _, complaint = train("text-classification", "--train_file", reviews, "--output_dir", tmp_path, *TINY_MODEL)
+    assert status == 130
+    assert "nothing was saved yet" in complaint
