@@ -167,7 +167,5 @@ def word_numbers(tokenizer, ids, goes_on=None) -> np.ndarray:
     begins = np.array([not token.startswith("##") for token in tokens], dtype=bool)
     if goes_on is not None:
         begins[np.asarray(goes_on, dtype=int)] = False
-    special = special_tokens(tokenizer, np.asarray(ids))
-    begins |= special  # and what follows a special token begins a word
-    begins[1:] |= special[:-1]
+    begins |= special_tokens(tokenizer, np.asarray(ids))  # a piece behind one belongs to no word before it
     return np.cumsum(begins) - begins[:1].sum()

@@ -70,7 +70,7 @@ def map_rows(data, function, with_indices, input_columns, batched, batch_size, d
             )
         if answer is given:  # it changed what it was given: columns that it took out are gone
             dropped |= set(data.column_names) - set(answer)
-            answer = _changed(data, answer)
+            answer = given.stored() if isinstance(given, LazyRow) else given  # pictures nobody looked at stay paths
         if not batched:
             answer = {name: [value] for name, value in answer.items()}
         check_batch(answer, "the function of map")
@@ -89,7 +89,7 @@ def map_rows(data, function, with_indices, input_columns, batched, batch_size, d
         )
     order = [name for name in data.column_names if name in kept or name in made]
     order += [name for name in made if name not in order]
-    columns = {name: Column(made[name]) if name in made else _straight(data._columns[name]) for name in order}
+    columns = {name: Column(made[name]) if name in made else data._columns[name] for name in order}
     features = {n: f for n, f in data.features.items() if n not in made or _still(f, made[n])}
     shown = data._format_without(dropped - set(made))
     if shown.columns is not None:
@@ -98,23 +98,11 @@ def map_rows(data, function, with_indices, input_columns, batched, batch_size, d
     return data._with(columns, features, shown)
 
 
-def _changed(data, answer) -> dict:
-    """The values of a row that was given and came back; pictures that nobody looked at stay the paths they are."""
-    if not isinstance(answer, LazyRow):
-        return dict(answer)
-    return {n: v for n, v in answer.stored().items() if n not in answer._closed}
-
-
 def _plain(values) -> list:
     """Rows of a column as they are stored: arrays as they are, NumPy's numbers as Python's."""
     if isinstance(values, np.ndarray):
         return values.tolist() if values.ndim == 1 else list(values)
     return [value.item() if isinstance(value, np.generic) else value for value in values]
-
-
-def _straight(column: Column) -> Column:
-    """The column in the order of its rows: a list of the same values, which are not copied."""
-    return column if column.rows is None else Column(column.take(None))
 
 
 def _still(feature, values: list) -> bool:
