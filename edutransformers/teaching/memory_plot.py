@@ -97,10 +97,12 @@ def report_figure(report):
         rows += [(layer.name, "saved activations", layer.nbytes) for layer in shown]
         others = parts["saved activations"] - sum(layer.nbytes for layer in shown)
         rows += [("other layers", "saved activations", others), ("temporary", "temporary", parts["temporary"])]
+        starts = [sum(size for _, _, size in rows[:place]) for place in range(len(rows))]
+        large = [place for place, row in enumerate(rows) if row[0] != "other layers" or row[2] > 0.005 * report.peak]
+        rows, starts = [rows[place] for place in large], [starts[place] for place in large]
         figure, axes = _figure(0.4 * len(rows) + 1.6)
         unit, name = _unit(report.peak)
         sizes = [size for _, _, size in rows]
-        starts = [sum(sizes[:place]) for place in range(len(rows))]
         labels = [f"{size / unit:,.2f} {name}, {size / report.peak:.0%}" for size in sizes]
         _bars(
             axes, [row for row, _, _ in rows], [{part: size} for _, part, size in rows], COLOURS, unit, labels, starts
