@@ -154,6 +154,7 @@ def test_training_step_written_anew(tmp_path):
 
     own, usual = train(tmp_path, Own), train(tmp_path, Trainer)
     assert losses_of(own) == losses_of(usual)
+    assert min(losses_of(own)) > 0.1
     for name, value in weights_of(usual.model).items():
         np.testing.assert_array_equal(value, weights_of(own.model)[name])
 
