@@ -169,7 +169,10 @@ def test_state_dict_continues_bit_for_bit(rng):
     assert second.param_groups[0]["lr"] == 0.1
     assert saved["state"][0]["step"] == 3
     assert saved["state"][0]["exp_avg"] is first.state[before]["exp_avg"]
-    assert first.state[before]["step"] == 3  # what was loaded is a copy
+    assert first.state[before]["step"] == 3
+    assert not np.shares_memory(
+        first.state[before]["exp_avg"], second.state[after]["exp_avg"]
+    )  # what was loaded is a copy
 
 
 def test_a_state_of_another_model_is_refused():

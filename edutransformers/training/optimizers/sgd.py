@@ -57,9 +57,8 @@ class SGD(ElementwiseOptimizer):
         g = with_decay(w, g, weight_decay, decayed)
         direction = g
         if b is not None:
-            xp.multiply(g, share, out=step)
             b *= momentum
-            b += step
+            b += g if share == 1 else xp.multiply(g, share, out=step)
             direction = b
         if nesterov:
             xp.multiply(b, momentum, out=step)
