@@ -422,7 +422,7 @@ def test_data_sets(tmp_path):
         toy_trainer(tmp_path, train=[]).train()
     with pytest.raises(ValueError, match="eval_dataset is empty"):
         toy_trainer(tmp_path).evaluate([])
-    with pytest.raises(TypeError, match=r"train_dataset needs len\(\)"):
+    with pytest.raises(TypeError, match=r"a data set needs len\(\) and \[index\]"):
         toy_trainer(tmp_path, train=iter(toy_data(3))).train()
     with pytest.raises(ValueError, match="no batch: train_dataset has 3 items"):
         toy_trainer(tmp_path, train=toy_data(3), arguments={"dataloader_drop_last": True}).train()
