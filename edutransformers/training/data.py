@@ -123,10 +123,16 @@ class DataLoader:
 
     def __iter__(self):
         loaded, self._loaded = self._loaded or {}, None
-        self._start = generator_state(self.generator)
         first = loaded.get("batches", 0)
+        # One generator may serve the order and the collator. A resumed epoch then draws its order from where the epoch
+        # began, and goes on from where the collator is.
+        is_shared = self.generator is not None and getattr(self.collate_fn, "generator", None) is self.generator
+        now = generator_state(self.generator) if is_shared and loaded.get("seed") is not None else None
+        if now is not None:
+            restore_generator(self.generator, loaded["generator"])
+        self._start = generator_state(self.generator)
         lists = iter(lambda: None, END) if self.is_iterable else islice(self._lists_of_indices(), first, None)
-        # The order is drawn by now. Only then the seed: with one generator for both, a resumed epoch draws no new seed.
+        restore_generator(self.generator, now)
         self._seed = self._epoch_seed() if loaded.get("seed") is None else loaded["seed"]
         self._handed_out = first
         tasks = (Task(n, indices, self._seed, begins=n == first) for n, indices in enumerate(lists, start=first))
