@@ -97,6 +97,18 @@ def module_for(name: str):
     raise ValueError(f"unknown backend or device {name!r}: expected 'numpy' (or 'cpu') or 'cupy' (or 'cuda')")
 
 
+def nccl_group(rank: int, size: int, local_rank: int):
+    """Join the ranks of an MPI job for sums over their GPUs by NCCL; from here on this process uses GPU `local_rank`.
+
+    Raises RuntimeError when CuPy can't compute here.
+    """
+    cupy = module_for("cupy")
+    from cupyx.distributed import init_process_group
+
+    cupy.cuda.Device(local_rank).use()
+    return init_process_group(size, rank, backend="nccl", use_mpi=True)
+
+
 _backend_name: str | None = None  # None: not decided yet, so the environment variable is asked
 
 

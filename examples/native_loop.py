@@ -70,6 +70,7 @@ def main(arguments=None) -> float:
             scheduler.step()
             optimizer.zero_grad()
             losses.append(out.loss)
+            del out, cache  # or they would stay in memory during the next forward
             progress.update(1)
 
         model.eval()

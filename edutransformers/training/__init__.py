@@ -1,6 +1,7 @@
 """Training: optimizers, schedules, batches, and the Trainer that puts them together.
 
-To read: optimizers/, schedules.py, clipping.py (a step), datasets/, data.py, collators/ (batches), trainer_loop.py (the loop).
+To read: optimizers/, schedules.py, clipping.py (a step), datasets/, data.py, collators/ (batches), trainer_loop.py (the
+loop).
 """
 
 from .accelerator import Accelerator

@@ -206,7 +206,8 @@ class Trainer(
             model.train()
         share = self._share_of_batch() / self.accumulation
         with self._half_precision():
-            loss, _, cache = self._unpack_loss(self.compute_loss(model, self._prepare_inputs(inputs)))
+            loss, outputs, cache = self._unpack_loss(self.compute_loss(model, self._prepare_inputs(inputs)))
+            del outputs  # the logits of a whole vocabulary are better not kept during backward
             self.loss_meter.check(loss, self.state.global_step + 1)  # before a nan spoils the gradients
             self.compute_loss_backward(model, share * self._loss_scale(), cache)
         return loss * share
@@ -264,7 +265,6 @@ class Trainer(
     def log_history(self) -> list[dict]:
         """Every log with its step and epoch."""
         return self.state.log_history
-
 
     def _make_label_smoother(self):
         """A loss with smoothed labels in place of the model's own."""

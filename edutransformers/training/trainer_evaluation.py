@@ -77,15 +77,15 @@ class TrainerEvaluation:
         main_input = getattr(self.model, "main_input_name", "input_ids")
         announce_evaluation(self, description, dataloader)
 
-        sizes = []
+        sizes, counted = [], []  # items in each batch, and those that its loss is the mean over
         losses, predictions, label_ids, inputs_seen = gathered = [], [], [], []
         try:
             for number, inputs in enumerate(dataloader, start=1):
                 size = self._items_in(dataloader, inputs)
                 sizes.append(size)
                 loss, logits, labels = self.prediction_step(self.model, inputs, only_loss, ignore_keys)
-                if loss is not None:
-                    losses.append(loss)
+                losses.append(0.0 if loss is None else loss)
+                counted.append(0 if loss is None else size)
                 if logits is not None and self.preprocess_logits_for_metrics is not None:
                     logits = self.preprocess_logits_for_metrics(logits, labels)
                 for kept, value in ((predictions, logits), (label_ids, labels)):
@@ -104,14 +104,14 @@ class TrainerEvaluation:
 
         order = getattr(getattr(dataloader, "sampler", None), "order", None)
         losses, *gathered = (self._of_all_ranks(sizes, [to_host(value) for value in kept]) for kept in gathered)
-        sizes = self._of_all_ranks(sizes, sizes)
+        counted, sizes = self._of_all_ranks(sizes, counted), self._of_all_ranks(sizes, sizes)
         joined = [join_batches(kept) if kept else None for kept in gathered]
         if order is not None:
             joined = [reorder(value, order) for value in joined]
         predictions, label_ids, inputs_seen = joined
         metrics = {}
-        if losses:  # a batch's loss is the mean over its items; the last batch may be smaller
-            metrics["loss"] = sum(float(loss) * size for loss, size in zip(losses, sizes)) / sum(sizes)
+        if sum(counted):  # batches may differ in size
+            metrics["loss"] = sum(float(loss) * items for loss, items in zip(losses, counted)) / sum(counted)
         if self.compute_metrics is not None and predictions is not None and label_ids is not None:
             metrics.update(self.compute_metrics(EvalPrediction(predictions, label_ids, inputs_seen)))
         begin = f"{metric_key_prefix}_"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...backend import Array
+from ...backend import Array, module_for, nccl_group
 from .communicator import Communicator
 
 
@@ -18,20 +18,16 @@ class NcclCommunicator(Communicator):
     """
 
     def __init__(self, host: Communicator):
-        import cupy
-        from cupyx.distributed import init_process_group
-
         self.host = host
         self.rank, self.size = host.rank, host.size
         self.local_rank, self.local_size = host.local_rank, host.local_size
-        devices = cupy.cuda.runtime.getDeviceCount()
+        devices = module_for("cupy").cuda.runtime.getDeviceCount()
         if host.local_size > devices:
             raise RuntimeError(
                 f"{host.local_size} ranks on a machine with {devices} GPU(s): NCCL needs a GPU for each rank; launch "
                 f"{devices} rank(s) a machine"
             )
-        cupy.cuda.Device(host.local_rank).use()
-        self._group = init_process_group(host.size, host.rank, backend="nccl", use_mpi=True)
+        self._group = nccl_group(host.rank, host.size, host.local_rank)
 
     def allreduce_(self, array: Array) -> None:
         if isinstance(array, np.ndarray):
