@@ -40,8 +40,9 @@ class TrainerRanks:
         """This rank's batches of a loader."""
         if self._is_alone:
             return loader
-        if getattr(loader, "generator", None) is not None:
-            own_stream(loader.generator, self.communicator)
+        for place in (loader, getattr(loader, "collate_fn", None)):  # what draws orders, and a collator's masks
+            if getattr(place, "generator", None) is not None:
+                own_stream(place.generator, self.communicator)
         return PreparedLoader(loader, GradientState(), self.communicator)
 
     def _share_of_batch(self) -> float:

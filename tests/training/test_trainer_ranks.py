@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from edutransformers.training import Trainer, TrainerCallback, TrainingArguments
+from edutransformers.training import (
+    RandomCollator,
+    Trainer,
+    TrainerCallback,
+    TrainingArguments,
+    default_data_collator,
+)
 from edutransformers.training.distributed import communicator, run_in_threads
 from tests.training.toy import accuracy, toy_data, toy_model, toy_trainer, weights_of
 
@@ -117,6 +123,29 @@ def test_ranks_drop_other_neurons_and_begin_with_the_same_weights(tmp_path):
     for name, value in weights_of(toy_model(seed=0)).items():
         np.testing.assert_array_equal(first[name], value)
         np.testing.assert_array_equal(second[name], value)
+
+
+def test_ranks_hide_other_words(tmp_path):
+    """A collator that draws has one seed and a stream for each rank."""
+
+    class Draws(RandomCollator):
+        def __init__(self):
+            self.generator, self.drawn = np.random.default_rng(5), []
+
+        def collate(self, features, generator):
+            self.drawn.append(int(generator.integers(2**62)))
+            return default_data_collator(features)
+
+    def run():
+        collator = Draws()
+        toy_trainer(tmp_path, train=toy_data(16), data_collator=collator, arguments={"num_train_epochs": 2}).train()
+        return collator.drawn
+
+    (alone,) = run_in_threads(run, 1)
+    first, second = run_in_threads(run, 2)
+    assert len(first) == len(second) == 4
+    assert first[:2] == alone[:2]  # rank 0 draws as one process does
+    assert not set(first) & set(second)
 
 
 def test_one_rank_writes_and_prints(tmp_path, capsys):
