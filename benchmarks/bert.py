@@ -20,7 +20,9 @@ LABELLED = 0.15  # share of tokens that the training step predicts
 # per token 12 layers of (4 D² + 2 D F) weights, twice; per layer and token 4 T D for scores and context.
 D, F, LAYERS, VOCABULARY = 768, 3072, 12, 30522
 FORWARD_FLOPS = BATCH * TOKENS * LAYERS * (2 * (4 * D * D + 2 * D * F) + 4 * TOKENS * D)
-TRAINING_FLOPS = 3 * (FORWARD_FLOPS + BATCH * TOKENS * 2 * (D * D + D * VOCABULARY))
+# The prediction head; backward through the vocabulary is needed for labelled tokens only.
+HEAD_FLOPS = BATCH * TOKENS * 2 * (3 * D * D + D * VOCABULARY * (1 + 2 * LABELLED))
+TRAINING_FLOPS = 3 * FORWARD_FLOPS + HEAD_FLOPS
 
 
 def ours(workload: str, threads: int) -> dict:

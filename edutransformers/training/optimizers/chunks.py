@@ -12,7 +12,9 @@ import numpy as np
 from ...backend import Array, array_module
 from ...module import Parameter
 
-CHUNK = 128 * 1024  # numbers worked on at a time: few enough to stay in the processor's cache through all operations
+# Numbers worked on at a time: few enough to stay in the processor's cache through all operations, enough for the work on
+# them to outweigh Python's. (AdamW on 109 M weights, two threads: 64 K 1.3 times, 128 K 1.2 times, 1 M 1.2 times as slow.)
+CHUNK = 256 * 1024
 SMALL = 1_000_000  # below this many numbers a second thread costs more than it saves
 
 

@@ -15,7 +15,7 @@ class ElementwiseOptimizer(Optimizer):
     flat arrays, in place, the gradient left alone.
 
     Why chunks: written as whole-array expressions, each of a dozen operations reads and writes main memory. Taken
-    128 K numbers at a time, with scratch buffers and `out=` everywhere, all operations on a chunk happen in the cache.
+    256 K numbers at a time, with scratch buffers and `out=` everywhere, all operations on a chunk happen in the cache.
     """
 
     buffers: tuple = (None,)  # number types of the scratch arrays, None for the weights'
