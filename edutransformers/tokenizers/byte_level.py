@@ -12,7 +12,8 @@ import re
 from edutransformers.tokenizers import unicode_tables
 from edutransformers.tokenizers.aligned_text import AlignedText
 from edutransformers.tokenizers.characters import character_class
-from edutransformers.tokenizers.post_processors import NO_SPECIAL_TOKENS, PostProcessor
+from edutransformers.tokenizers.decoders import Decoder
+from edutransformers.tokenizers.post_processors import NO_SPECIAL_TOKENS, PostProcessor, Slot
 from edutransformers.tokenizers.pre_tokenizers import PreTokenizer
 
 
@@ -95,11 +96,11 @@ def _write_as_bytes(word: AlignedText) -> None:
         word.replace_each(to_characters)
 
 
-class ByteLevelDecoder:
+class ByteLevelDecoder(Decoder):
     """Bytes back to text; what is no valid UTF-8 becomes U+FFFD. A token with other characters stands for itself."""
 
-    def decode(self, tokens: list[str]) -> str:
-        return b"".join(map(_bytes_of, tokens)).decode("utf-8", errors="replace")
+    def decode_chain(self, tokens):
+        return [b"".join(map(_bytes_of, tokens)).decode("utf-8", errors="replace")]
 
     def to_json(self) -> dict:
         return {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True}
@@ -114,6 +115,46 @@ def _bytes_of(token: str) -> bytes:
         return bytes([BYTES[character] for character in token])
     except KeyError:
         return token.encode("utf-8")
+
+
+class RobertaProcessing(PostProcessor):
+    """<s> A </s>, or <s> A </s></s> B </s>, all of type 0; byte-level's trimmed offsets."""
+
+    def __init__(
+        self,
+        sep: tuple[str, int],
+        cls: tuple[str, int],
+        trim_offsets: bool = True,
+        add_prefix_space: bool = True,
+    ):
+        self.sep, self.cls = sep, cls
+        self.trim_offsets = trim_offsets
+        self.add_prefix_space = add_prefix_space
+
+    def layout(self, is_pair, add_special_tokens):
+        slots = [Slot(None, 0, (self.cls[1],)), Slot(0, 0), Slot(None, 0, (self.sep[1],))]
+        if is_pair:
+            slots += [Slot(None, 0, (self.sep[1],)), Slot(1, 0), Slot(None, 0, (self.sep[1],))]
+        return slots if add_special_tokens else [slot for slot in slots if slot.sequence is not None]
+
+    @property
+    def trim(self):
+        if not self.trim_offsets:
+            return None
+        return lambda tokens, offsets: without_blanks(tokens, offsets, self.add_prefix_space)
+
+    def to_json(self) -> dict:
+        return {
+            "type": "RobertaProcessing",
+            "sep": list(self.sep),
+            "cls": list(self.cls),
+            "trim_offsets": self.trim_offsets,
+            "add_prefix_space": self.add_prefix_space,
+        }
+
+    @classmethod
+    def from_json(cls, part: dict) -> "RobertaProcessing":
+        return cls(tuple(part["sep"]), tuple(part["cls"]), part["trim_offsets"], part["add_prefix_space"])
 
 
 class ByteLevelProcessor(PostProcessor):

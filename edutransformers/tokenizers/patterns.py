@@ -1,8 +1,8 @@
 """Patterns that a tokenizer.json brings along: strings, or regular expressions in the dialect of the Rust library.
 
 That dialect knows Unicode properties, \\p{L}, which Python's `re` does not; the `regex` package does. The classes of
-letters and numbers are replaced by the tables of unicode_tables.py, so that a text is cut in the same places whatever
-version of Unicode that package has.
+letters, numbers and word characters are replaced by the tables of unicode_tables.py, so that a text is cut in the same
+places whatever version of Unicode that package has.
 """
 
 import re
@@ -13,10 +13,12 @@ from edutransformers.tokenizers import unicode_tables
 from edutransformers.tokenizers.characters import character_class
 
 _CLASSES = {
-    "L": character_class(unicode_tables.LETTER),
-    "N": character_class(unicode_tables.NUMBER),
+    r"\p{L}": character_class(unicode_tables.LETTER),
+    r"\p{N}": character_class(unicode_tables.NUMBER),
+    # The library's regular expressions know other words than its Whitespace: no joiners, but raised digits, fractions.
+    r"\w": character_class(unicode_tables.WORD.replace("200C-200D", "00B2-00B3 00B9 00BC-00BE")),
 }
-_ESCAPE = re.compile(r"\\(?:(?P<kind>[pP])\{(?P<name>\^?\w+)\}|.)", re.DOTALL)
+_ESCAPE = re.compile(r"\\(?:[pP]\{\^?\w+\}|.)", re.DOTALL)
 
 
 class Pattern:
@@ -48,13 +50,13 @@ class Pattern:
 
 
 def _with_tables(source: str) -> str:
-    """\\p{L} and \\p{N} written out; inside [...] without brackets of their own."""
+    """\\p{L}, \\p{N} and \\w written out; inside [...] without brackets of their own."""
     parts, done, in_class = [], 0, False
     i = 0
     while i < len(source):
         match = _ESCAPE.match(source, i)
         if match is not None:
-            members = _CLASSES.get(match["name"] or "") if match["kind"] == "p" else None
+            members = _CLASSES.get(match[0])
             if members is not None:
                 parts += [source[done:i], members if in_class else f"[{members}]"]
                 done = match.end()

@@ -7,6 +7,8 @@ offsets for the tokens of a text.
 
 from typing import NamedTuple
 
+from edutransformers.tokenizers.stages import read_stage
+
 
 class Slot(NamedTuple):
     """`sequence` is 0 or 1 for a text; None for special tokens, whose ids are `ids`."""
@@ -110,4 +112,34 @@ NO_SPECIAL_TOKENS = TemplateProcessing(
     special_tokens={},
 )
 
-POST_PROCESSORS = {"TemplateProcessing": TemplateProcessing, "BertProcessing": BertProcessing}
+
+class PostProcessorSequence(PostProcessor):
+    """Several: byte-level's trimmed offsets and a template, as in Llama 3."""
+
+    def __init__(self, processors: list[PostProcessor]):
+        self.processors = processors
+
+    def layout(self, is_pair, add_special_tokens):
+        """That of the one that adds special tokens."""
+        layouts = [processor.layout(is_pair, add_special_tokens) for processor in self.processors]
+        return max(layouts, key=len) if layouts else NO_SPECIAL_TOKENS.layout(is_pair, add_special_tokens)
+
+    @property
+    def trim(self):
+        return next((processor.trim for processor in self.processors if processor.trim is not None), None)
+
+    def to_json(self) -> dict:
+        return {"type": "Sequence", "processors": [processor.to_json() for processor in self.processors]}
+
+    @classmethod
+    def from_json(cls, part: dict) -> "PostProcessorSequence":
+        from edutransformers.tokenizers.tokenizer_json import STAGES
+
+        return cls([read_stage("post_processor", inner, STAGES["post_processor"]) for inner in part["processors"]])
+
+
+POST_PROCESSORS = {
+    "BertProcessing": BertProcessing,
+    "Sequence": PostProcessorSequence,
+    "TemplateProcessing": TemplateProcessing,
+}

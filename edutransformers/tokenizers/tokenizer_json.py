@@ -12,7 +12,7 @@ import re
 
 from edutransformers.tokenizers.added_tokens import AddedToken
 from edutransformers.tokenizers.bpe import BPE
-from edutransformers.tokenizers.byte_level import ByteLevel, ByteLevelDecoder, ByteLevelProcessor
+from edutransformers.tokenizers.byte_level import ByteLevel, ByteLevelDecoder, ByteLevelProcessor, RobertaProcessing
 from edutransformers.tokenizers.decoders import DECODERS
 from edutransformers.tokenizers.engine import Engine
 from edutransformers.tokenizers.normalizers import NORMALIZERS
@@ -29,7 +29,7 @@ STAGES = {
     "normalizer": NORMALIZERS,
     "pre_tokenizer": {**PRE_TOKENIZERS, "ByteLevel": ByteLevel},
     "model": {"BPE": BPE, "Unigram": Unigram, "WordPiece": WordPiece},
-    "post_processor": {**POST_PROCESSORS, "ByteLevel": ByteLevelProcessor},
+    "post_processor": {**POST_PROCESSORS, "ByteLevel": ByteLevelProcessor, "RobertaProcessing": RobertaProcessing},
     "decoder": {**DECODERS, "ByteLevel": ByteLevelDecoder},
 }
 
