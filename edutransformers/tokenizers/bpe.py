@@ -173,6 +173,14 @@ class BPE:
         """The pieces that a word starts as, with their spans in it."""
         ids, spans = [], []
         unknown: Span | None = None  # an unknown character waits here for others to be fused with
+
+        def end_unknown():
+            nonlocal unknown
+            if unknown is not None:
+                ids.append(self._unknown_id(word))
+                spans.append(unknown)
+                unknown = None
+
         last = len(word) - 1
         for place, character in enumerate(word):
             token = character
@@ -182,32 +190,20 @@ class BPE:
                 token += self.end_of_word_suffix
             i = self.vocab.get(token)
             if i is not None:
-                if unknown is not None:
-                    ids.append(self._unknown_id(word))
-                    spans.append(unknown)
-                    unknown = None
+                end_unknown()
                 ids.append(i)
                 spans.append((place, place + 1))
                 continue
-            of_bytes = self._bytes(token) if self.byte_fallback else None
+            of_bytes = ids_of_bytes(token, self.vocab) if self.byte_fallback else None
             if of_bytes is not None:
                 ids += of_bytes
                 spans += [(place, place + 1)] * len(of_bytes)
             elif self.unk_token is not None:
-                if unknown is not None and not self.fuse_unk:
-                    ids.append(self._unknown_id(word))
-                    spans.append(unknown)
-                    unknown = None
+                if not self.fuse_unk:
+                    end_unknown()
                 unknown = (place if unknown is None else unknown[0], place + 1)
-        if unknown is not None:
-            ids.append(self._unknown_id(word))
-            spans.append(unknown)
+        end_unknown()
         return ids, spans
-
-    def _bytes(self, token: str) -> list[int] | None:
-        """The ids of a token's UTF-8 bytes, None if the vocabulary lacks one of them."""
-        found = [self.vocab.get(f"<0x{byte:02X}>") for byte in token.encode("utf-8")]
-        return None if None in found else found
 
     def _unknown_id(self, word: str) -> int:
         unknown = self.vocab.get(self.unk_token)
@@ -251,6 +247,12 @@ class BPE:
             byte_fallback=part.get("byte_fallback", False),
             ignore_merges=part.get("ignore_merges", False),
         )
+
+
+def ids_of_bytes(text: str, vocab: dict[str, int]) -> list[int] | None:
+    """The ids of a text's UTF-8 bytes, "<0xE5>"; None if the vocabulary lacks one of them."""
+    found = [vocab.get(f"<0x{byte:02X}>") for byte in text.encode("utf-8")]
+    return None if None in found else found
 
 
 def read_merge(merge: str | list) -> tuple[str, str]:

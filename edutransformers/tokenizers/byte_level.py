@@ -11,7 +11,7 @@ import re
 
 from edutransformers.tokenizers import unicode_tables
 from edutransformers.tokenizers.aligned_text import AlignedText
-from edutransformers.tokenizers.characters import character_class
+from edutransformers.tokenizers.characters import WHITE_SPACE, character_class
 from edutransformers.tokenizers.decoders import Decoder
 from edutransformers.tokenizers.post_processors import NO_SPECIAL_TOKENS, PostProcessor, Slot
 from edutransformers.tokenizers.pre_tokenizers import PreTokenizer
@@ -117,7 +117,20 @@ def _bytes_of(token: str) -> bytes:
         return token.encode("utf-8")
 
 
-class RobertaProcessing(PostProcessor):
+class _TrimmingProcessor(PostProcessor):
+    """Takes blanks off the offsets, if it has `trim_offsets`."""
+
+    trim_offsets: bool
+    add_prefix_space: bool
+
+    @property
+    def trim(self):
+        if not self.trim_offsets:
+            return None
+        return lambda tokens, offsets: without_blanks(tokens, offsets, self.add_prefix_space)
+
+
+class RobertaProcessing(_TrimmingProcessor):
     """<s> A </s>, or <s> A </s></s> B </s>, all of type 0; byte-level's trimmed offsets."""
 
     def __init__(
@@ -137,12 +150,6 @@ class RobertaProcessing(PostProcessor):
             slots += [Slot(None, 0, (self.sep[1],)), Slot(1, 0), Slot(None, 0, (self.sep[1],))]
         return slots if add_special_tokens else [slot for slot in slots if slot.sequence is not None]
 
-    @property
-    def trim(self):
-        if not self.trim_offsets:
-            return None
-        return lambda tokens, offsets: without_blanks(tokens, offsets, self.add_prefix_space)
-
     def to_json(self) -> dict:
         return {
             "type": "RobertaProcessing",
@@ -157,7 +164,7 @@ class RobertaProcessing(PostProcessor):
         return cls(tuple(part["sep"]), tuple(part["cls"]), part["trim_offsets"], part["add_prefix_space"])
 
 
-class ByteLevelProcessor(PostProcessor):
+class ByteLevelProcessor(_TrimmingProcessor):
     """No special tokens; with `trim_offsets`, offsets without the blanks of tokens such as "Ġword"."""
 
     def __init__(self, add_prefix_space: bool = True, trim_offsets: bool = True, use_regex: bool = True):
@@ -167,12 +174,6 @@ class ByteLevelProcessor(PostProcessor):
 
     def layout(self, is_pair, add_special_tokens):
         return NO_SPECIAL_TOKENS.layout(is_pair, add_special_tokens)
-
-    @property
-    def trim(self):
-        if not self.trim_offsets:
-            return None
-        return lambda tokens, offsets: without_blanks(tokens, offsets, self.add_prefix_space)
 
     to_json = ByteLevel.to_json
     from_json = classmethod(ByteLevel.from_json.__func__)
@@ -198,9 +199,4 @@ def without_blanks(tokens: list[str], offsets: list[tuple[int, int]], add_prefix
     return trimmed
 
 
-_BLANKS = "Ġ" + "".join(
-    chr(code)
-    for entry in unicode_tables.WHITE_SPACE.split()
-    for first, _, last in [entry.partition("-")]
-    for code in range(int(first, 16), int(last or first, 16) + 1)
-)
+_BLANKS = "Ġ" + "".join(WHITE_SPACE)

@@ -20,6 +20,7 @@ import random
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from edutransformers.tokenizers.bpe import ids_of_bytes
 from edutransformers.tokenizers.wordpiece import Token, check_vocabulary
 
 UNKNOWN_PENALTY = 10.0  # an unknown character's score is this much below the lowest of the vocabulary
@@ -190,8 +191,8 @@ class Unigram:
         if text in self.vocab:  # the unknown token itself, written out in the text
             return [Token(self.vocab[text], start, stop)]
         if self.byte_fallback:
-            of_bytes = [self.vocab.get(f"<0x{byte:02X}>") for byte in text.encode("utf-8")]
-            if None not in of_bytes:
+            of_bytes = ids_of_bytes(text, self.vocab)
+            if of_bytes is not None:
                 return [Token(i, start, stop) for i in of_bytes]
         return [Token(self.unk_id, start, stop, text)]
 
