@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..backend import array_module
-from .precision import in_float32
+from .precision import computed_in_float32, in_float32
 
 
 def softmax(x, out=None):
@@ -23,6 +23,7 @@ def softmax(x, out=None):
     return y
 
 
+@computed_in_float32
 def softmax_backward(dy, y):
     """dx = y ∘ (dy − Σⱼ dyⱼ yⱼ)
 
@@ -31,31 +32,27 @@ def softmax_backward(dy, y):
     therefore compares zeros with zeros and proves nothing.)
     """
     xp = array_module(dy)
-    if dy.dtype == np.float16:
-        return softmax_backward(in_float32(dy), in_float32(y)).astype(np.float16)
     dx = dy - xp.einsum("...i,...i->...", dy, y)[..., None]
     dx *= y
     return dx
 
 
+@computed_in_float32
 def log_softmax(x):
     """yᵢ = xᵢ − log Σⱼ exp(xⱼ), computed as (xᵢ − m) − log Σⱼ exp(xⱼ − m) with m the largest x."""
     xp = array_module(x)
-    if x.dtype == np.float16:
-        return log_softmax(in_float32(x)).astype(np.float16)
     y = x - x.max(axis=-1, keepdims=True)
     y -= xp.log(xp.exp(y).sum(axis=-1, keepdims=True))
     return y
 
 
+@computed_in_float32
 def log_softmax_backward(dy, y):
     """dx = dy − softmax(x) Σⱼ dyⱼ, where softmax(x) = exp(y)
 
     From ∂yⱼ/∂xᵢ = δᵢⱼ − softmax(x)ᵢ.
     """
     xp = array_module(dy)
-    if dy.dtype == np.float16:
-        return log_softmax_backward(in_float32(dy), in_float32(y)).astype(np.float16)
     dx = xp.exp(y)
     dx *= -dy.sum(axis=-1, keepdims=True)
     dx += dy
