@@ -1,13 +1,13 @@
 """`PreTrainedTokenizer`: calling a tokenizer, and everything that all of them have in common.
 
-The class of a model (`BertTokenizer`) says which stages its engine has and which files it reads; the rest is here:
-arguments and defaults of a call, ids and tokens back and forth, decoding, special tokens by name. Reading and writing
-folders is in `saving.py`, training a new vocabulary in `training.py`.
+The class of a model (`classes/bert.py`) says which stages its engine has and which files it reads; the rest is here:
+arguments and defaults of a call, decoding. Ids and tokens back and forth are in `vocabulary.py`, special tokens by name
+in `special_tokens.py`, reading and writing folders in `saving.py`, training a new vocabulary in `training.py`.
 """
 
-from collections.abc import Iterable, Sequence
-
-import numpy as np
+from collections.abc import Sequence
+from contextlib import contextmanager
+from pathlib import Path
 
 from edutransformers.tokenizers import saving
 from edutransformers.tokenizers.added_tokens import AddedToken
@@ -24,14 +24,16 @@ from edutransformers.tokenizers.strategies import (
     TruncationStrategy,
     choose_strategies,
 )
+from edutransformers.tokenizers.tokenizer_json import read_tokenizer_json
 from edutransformers.tokenizers.truncation import Truncation
+from edutransformers.tokenizers.vocabulary import VocabularyMixin
 
 from ..logging import get_logger
 
 logger = get_logger(__name__)
 
 
-class PreTrainedTokenizer(SpecialTokensMixin):
+class PreTrainedTokenizer(VocabularyMixin, SpecialTokensMixin):
     """A tokenizer as the original's: call it on text, get a `BatchEncoding` for a model.
 
     Keyword arguments of every tokenizer: `model_max_length`, `padding_side`, `truncation_side` ("right" or "left"),
@@ -68,80 +70,6 @@ class PreTrainedTokenizer(SpecialTokensMixin):
         self.add_tokens(
             [token for token in self.all_special_tokens_extended if str(token) not in names], special_tokens=True
         )
-
-    # ----- vocabulary ------------------------------------------------------------------------------------------------
-
-    @property
-    def vocab_size(self) -> int:
-        """The size of the vocabulary without added tokens; `len(tokenizer)` counts those too."""
-        return len(self._engine.model.vocab)
-
-    def __len__(self) -> int:
-        return len(self._engine.vocabulary())
-
-    def get_vocab(self) -> dict[str, int]:
-        """{token: id}, added tokens included."""
-        return self._engine.vocabulary()
-
-    vocab = property(get_vocab)
-
-    @property
-    def added_tokens_decoder(self) -> dict[int, AddedToken]:
-        return dict(sorted(self._engine.added_tokens.by_id.items()))
-
-    @property
-    def added_tokens_encoder(self) -> dict[str, int]:
-        return {token.content: i for i, token in self.added_tokens_decoder.items()}
-
-    def get_added_vocab(self) -> dict[str, int]:
-        return self.added_tokens_encoder
-
-    def add_tokens(
-        self, new_tokens: str | AddedToken | Sequence[str | AddedToken], special_tokens: bool = False
-    ) -> int:
-        """Add tokens that are found in a text before anything else; returns how many were new.
-
-        A model needs `resize_token_embeddings(len(tokenizer))` afterwards.
-        """
-        if isinstance(new_tokens, (str, AddedToken)):
-            new_tokens = [new_tokens]
-        tokens = []
-        for token in new_tokens:
-            token = token if isinstance(token, AddedToken) else AddedToken(token, special=special_tokens)
-            tokens.append(token.as_special() if special_tokens else token)
-        added = self._engine.add_tokens(tokens)
-        self._engine.clear_cache()
-        return added
-
-    def convert_tokens_to_ids(self, tokens: str | Sequence[str]) -> int | list[int] | None:
-        """Ids of tokens; a token that the vocabulary lacks gets the unknown token's id (None without one)."""
-        if tokens is None:
-            return None
-        if isinstance(tokens, str):
-            found = self._engine.token_to_id(tokens)
-            if found is None and self.unk_token is not None:
-                found = self._engine.token_to_id(self.unk_token)
-            return found
-        return [self.convert_tokens_to_ids(token) for token in tokens]
-
-    def convert_ids_to_tokens(self, ids: int | Iterable[int], skip_special_tokens: bool = False) -> str | list[str]:
-        """Tokens of ids. Raises ValueError for an id that the vocabulary doesn't have."""
-        if isinstance(ids, (int, np.integer)) or (hasattr(ids, "ndim") and ids.ndim == 0):
-            return self._token(int(ids))
-        special = set(self.all_special_ids) if skip_special_tokens else ()
-        return [self._token(i) for i in read_ids(ids) if i not in special]
-
-    def _token(self, i: int) -> str:
-        token = self._engine.id_to_token(i)
-        if token is None:
-            raise ValueError(
-                f"The id {i} is not in the vocabulary, which has {len(self)} entries; do these ids come from another "
-                "tokenizer? (Labels of -100 must be replaced by the padding id before decoding.)"
-            )
-        return token
-
-    def convert_tokens_to_string(self, tokens: Sequence[str]) -> str:
-        return self._engine.decode(list(tokens))
 
     # ----- text to ids -----------------------------------------------------------------------------------------------
 
@@ -183,11 +111,27 @@ class PreTrainedTokenizer(SpecialTokensMixin):
         encoded = None if text is None else self._encode_samples(text, text_pair, **options)
         if text_target is None:
             return encoded
-        labels = self._encode_samples(text_target, text_pair_target, **options)
+        with self.as_target_tokenizer():
+            labels = self._encode_samples(text_target, text_pair_target, **options)
         if encoded is None:
             return labels
         encoded["labels"] = labels["input_ids"]
         return encoded
+
+    @contextmanager
+    def as_target_tokenizer(self):
+        """Inside it the tokenizer makes labels: what `text_target` of a call does, for those who call it twice."""
+        self._switch_to_target_mode()
+        try:
+            yield self
+        finally:
+            self._switch_to_input_mode()
+
+    def _switch_to_input_mode(self) -> None:
+        """For tokenizers whose special tokens or vocabulary differ between the model's input and its labels."""
+
+    def _switch_to_target_mode(self) -> None:
+        """The same the other way."""
 
     def encode_plus(self, text, text_pair=None, **kwargs) -> BatchEncoding:
         """The same as calling the tokenizer on one text or pair."""
@@ -354,6 +298,26 @@ class PreTrainedTokenizer(SpecialTokensMixin):
         names the file, when they can't be read.
         """
         return saving.from_pretrained(cls, pretrained_model_name_or_path, kwargs)
+
+    @classmethod
+    def from_files(cls, files: dict[str, Path], **settings) -> "PreTrainedTokenizer":
+        """A tokenizer of the files found: {constructor's argument: path}, with `tokenizer_file` for tokenizer.json.
+
+        tokenizer.json says all about the stages, so the constructor gets them, as `engine`; the paths of the other
+        files come with it, for constructors that keep what is in them.
+        """
+        files = dict(files)
+        if "tokenizer_file" in files:
+            settings["engine"] = read_tokenizer_json(files.pop("tokenizer_file"))
+        return cls(**files, **settings)
+
+    def vocabulary_files(self) -> dict[str, str | bytes]:
+        """What save_pretrained writes besides tokenizer.json: {file name: content}. A class says what is its own."""
+        return {}
+
+    def save_vocabulary(self, save_directory, filename_prefix: str | None = None) -> tuple[str, ...]:
+        """Write the vocabulary's own files alone (vocab.txt, merges.txt, …); returns their paths."""
+        return saving.save_vocabulary(self, save_directory, filename_prefix)
 
     def save_pretrained(self, save_directory, filename_prefix: str | None = None) -> tuple[str, ...]:
         """Write all of the tokenizer's files into a folder, from which the original's AutoTokenizer loads it too."""

@@ -1,7 +1,7 @@
 """Reading a tokenizer from a folder and writing it into one.
 
 tokenizer.json            all stages; what a folder written by transformers 5 has besides the config
-vocab.txt                 one token a line, the older form, without the stages
+vocab.txt, …              the older forms, without the stages: each class has its own
 tokenizer_config.json     the constructor's keyword arguments
 special_tokens_map.json   the special tokens by name (transformers 4)
 added_tokens.json         {token: id} of what was added (transformers 4)
@@ -47,7 +47,7 @@ _NOT_SETTINGS = {
     "vocab_file",
 }
 # Arguments of the original's from_pretrained that choose between kinds of tokenizer, of which there is one here.
-_WITHOUT_MEANING = ("use_fast", "from_slow", "legacy", "trust_remote_code", "tokenizer_type")
+_WITHOUT_MEANING = ("use_fast", "from_slow", "trust_remote_code", "tokenizer_type")
 
 
 def find_file(name_or_folder: str | os.PathLike, filename: str, hub_arguments: dict) -> Path | None:
@@ -97,10 +97,7 @@ def from_pretrained(cls, name_or_folder, kwargs: dict):
 
 def save_pretrained(tokenizer, folder, filename_prefix: str | None = None) -> tuple[str, ...]:
     """Write every file listed above; each is written beside and then renamed, so that none is ever half there."""
-    folder = Path(folder)
-    if folder.is_file():
-        raise OSError(f"{folder} is a file; save_pretrained needs a folder.")
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = _make_folder(folder, "save_pretrained")
     prefix = f"{filename_prefix}-" if filename_prefix else ""
     added = tokenizer.added_tokens_decoder
     new = {token.content: i for i, token in added.items() if token.content not in tokenizer._engine.model.vocab}
@@ -134,11 +131,17 @@ def _config(tokenizer, added: dict[int, AddedToken]) -> dict:
         model_max_length=min(tokenizer.model_max_length, VERY_LARGE_INTEGER),
         padding_side=tokenizer.padding_side,
         truncation_side=tokenizer.truncation_side,
-        tokenizer_class=type(tokenizer).__name__.removesuffix("Fast"),
+        tokenizer_class=_class_name(tokenizer),
     )
-    if config["padding_side"] == "right" and config["truncation_side"] == "right":
-        del config["padding_side"], config["truncation_side"]  # the defaults everywhere
+    kind = type(tokenizer)
+    if (config["padding_side"], config["truncation_side"]) == (kind.padding_side, kind.truncation_side):
+        del config["padding_side"], config["truncation_side"]  # the class's defaults
     return config
+
+
+def _class_name(tokenizer) -> str:
+    name = type(tokenizer).__name__
+    return name if name == "PreTrainedTokenizerFast" else name.removesuffix("Fast")
 
 
 def _special_tokens_map(tokenizer) -> dict:
@@ -179,9 +182,23 @@ def _to_text(content: dict, sort_keys: bool = False) -> str:
     return json.dumps(content, indent=2, ensure_ascii=False, sort_keys=sort_keys) + "\n"
 
 
-def _write(path: Path, text: str) -> str:
+def save_vocabulary(tokenizer, folder, filename_prefix: str | None = None) -> tuple[str, ...]:
+    """Write the files of `tokenizer.vocabulary_files()`; returns their paths."""
+    folder = _make_folder(folder, "save_vocabulary")
+    prefix = f"{filename_prefix}-" if filename_prefix else ""
+    return tuple(_write(folder / (prefix + name), content) for name, content in tokenizer.vocabulary_files().items())
+
+
+def _make_folder(folder, caller: str) -> Path:
+    folder = Path(folder)
+    if folder.is_file():
+        raise OSError(f"{folder} is a file; {caller} needs a folder.")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _write(path: Path, content: str | bytes) -> str:
     beside = path.with_name(path.name + ".part")
-    with open(beside, "w", encoding="utf-8", newline="\n") as file:
-        file.write(text)
+    beside.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
     os.replace(beside, path)
     return str(path)

@@ -112,15 +112,6 @@ class BertTokenizer(PreTrainedTokenizer):
             return {}  # ids with gaps can't be said by line numbers; tokenizer.json has them
         return {"vocab.txt": "".join(f"{token}\n" for token in tokens)}
 
-    def save_vocabulary(self, save_directory, filename_prefix: str | None = None) -> tuple[str, ...]:
-        """Write vocab.txt alone; returns its path."""
-        from edutransformers.tokenizers.saving import _write
-
-        prefix = f"{filename_prefix}-" if filename_prefix else ""
-        return tuple(
-            _write(Path(save_directory, prefix + name), text) for name, text in self.vocabulary_files().items()
-        )
-
 
 class BertTokenizerFast(BertTokenizer):
     """The same under the original's other name: this library has one kind of tokenizer."""
