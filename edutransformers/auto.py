@@ -17,14 +17,14 @@ from .checkpoints.config_file import read_json
 from .checkpoints.resolve import split_hub_arguments
 from .checkpoints.tensors import float_dtype
 from .models.configuration import PretrainedConfig
+from .tokenizers.model_types import TOKENIZER_OF
 
 
 class Architecture(NamedTuple):
-    """Where an architecture lives, and what it has: {Auto class: its class}."""
+    """Where an architecture lives, and what it has: {Auto class: its class}. Its tokenizer stands in TOKENIZER_OF."""
 
     module: str
     config: str
-    tokenizer: str | None
     models: dict[str, str]
 
 
@@ -32,7 +32,6 @@ ARCHITECTURES: dict[str, Architecture] = {
     "bert": Architecture(
         "models.bert",
         "BertConfig",
-        "BertTokenizer",
         {
             "AutoModel": "BertModel",
             "AutoModelForPreTraining": "BertForPreTraining",
@@ -50,7 +49,7 @@ ARCHITECTURES: dict[str, Architecture] = {
 _registered_configs: dict[str, type] = {}  # model type -> config class
 _registered_classes: dict[tuple[str, type], type] = {}  # (Auto class, config class) -> model or tokenizer class
 
-# Names that say only "there is a tokenizer.json"; which class reads it, the model type tells.
+# Names that say only "all of it stands in tokenizer.json". (TokenizersBackend is the name in transformers 5.)
 _GENERIC_TOKENIZERS = ("PreTrainedTokenizerFast", "PreTrainedTokenizer", "TokenizersBackend")
 _TOKENIZER_FILE_OPTIONS = ("cache_dir", "force_download", "local_files_only", "revision", "subfolder", "token")
 
@@ -148,16 +147,22 @@ class AutoConfig(_NotBuilt):
 
 def _config_class_of(fields: dict, name) -> type:
     """The config class for the fields of a config.json."""
-    model_type = fields.get("model_type")
-    if model_type is None:
-        # Checkpoints from before there was a model_type often say it in their name: bert-base-uncased.
-        model_type = next((known for known in sorted(model_types(), key=len, reverse=True) if known in str(name)), None)
-    if model_type is None:
-        raise ValueError(f"{name}: its config.json says no model_type. {_unknown_type('None')}")
+    model_type = _model_type_of(fields, name, model_types())
     config_class = _config_class(model_type)
     if config_class is None:
         raise ValueError(f"{name}: {_unknown_type(repr(model_type))}")
     return config_class
+
+
+def _model_type_of(fields: dict, name, known) -> str:
+    """The model type that a config.json says."""
+    model_type = fields.get("model_type")
+    if model_type is None:
+        # Checkpoints from before there was a model_type often say it in their name: bert-base-uncased.
+        model_type = next((kind for kind in sorted(known, key=len, reverse=True) if kind in str(name)), None)
+    if model_type is None:
+        raise ValueError(f"{name}: its config.json says no model_type. {_unknown_type('None')}")
+    return model_type
 
 
 def _unknown_type(model_type: str) -> str:
@@ -180,13 +185,9 @@ class AutoTokenizer(_NotBuilt):
         kwargs.pop("code_revision", None)
         hub, kwargs = split_hub_arguments(kwargs)
         if tokenizer_type is not None:
-            row = ARCHITECTURES.get(tokenizer_type)
-            if row is None or row.tokenizer is None:
-                raise ValueError(
-                    f"tokenizer_type is {tokenizer_type!r}, expected one of "
-                    f"{', '.join(t for t, row in ARCHITECTURES.items() if row.tokenizer)}"
-                )
-            tokenizer_class = _tokenizer_named(row.tokenizer, use_fast)
+            if tokenizer_type not in TOKENIZER_OF:
+                raise ValueError(f"tokenizer_type is {tokenizer_type!r}, expected one of {', '.join(TOKENIZER_OF)}")
+            tokenizer_class = _tokenizer_named(TOKENIZER_OF[tokenizer_type], use_fast)
         else:
             tokenizer_class = _tokenizer_class(pretrained_model_name_or_path, config, use_fast, hub)
         where = {key: value for key, value in hub.items() if key in _TOKENIZER_FILE_OPTIONS}
@@ -199,7 +200,8 @@ class AutoTokenizer(_NotBuilt):
         if tokenizer_class is None:
             raise ValueError("AutoTokenizer.register needs a slow_tokenizer_class or a fast_tokenizer_class")
         row = _row_of(config_class)
-        if ((cls.__name__, config_class) in _registered_classes or (row and row.tokenizer)) and not exist_ok:
+        taken = (cls.__name__, config_class) in _registered_classes or (row and config_class.model_type in TOKENIZER_OF)
+        if taken and not exist_ok:
             raise ValueError(f"{config_class.__name__} has a tokenizer already; to replace it pass exist_ok=True")
         _registered_classes[cls.__name__, config_class] = tokenizer_class
 
@@ -208,49 +210,56 @@ def _tokenizer_class(name, config, use_fast: bool, hub: dict) -> type:
     """Asked in this order: tokenizer_config.json, config.json's `tokenizer_class`, config.json's `model_type`."""
     settings = resolve_file(name, "tokenizer_config.json", **hub)
     class_name = None if settings is None else read_json(settings).get("tokenizer_class")
-    if class_name is None or class_name in _GENERIC_TOKENIZERS:
-        config = _config_for_tokenizer(name, config, hub)
-        class_name = getattr(config, "tokenizer_class", None)
-        if class_name is None or class_name in _GENERIC_TOKENIZERS:
-            return _tokenizer_for(type(config), use_fast)
-    return _tokenizer_named(class_name, use_fast)
+    if class_name in _GENERIC_TOKENIZERS:
+        if resolve_file(name, "tokenizer.json", **hub) is not None:
+            return _tokenizer_named("PreTrainedTokenizerFast", use_fast)
+        class_name = None
+    if class_name is not None:
+        return _tokenizer_named(class_name, use_fast)
+    class_name, model_type, config_class = _ask_config(name, config, hub)
+    if class_name is not None and class_name not in _GENERIC_TOKENIZERS:
+        return _tokenizer_named(class_name, use_fast)
+    if ("AutoTokenizer", config_class) in _registered_classes:
+        return _registered_classes["AutoTokenizer", config_class]
+    if model_type not in TOKENIZER_OF:
+        what = f"the model type {model_type!r}" if config_class is None else config_class.__name__
+        raise ValueError(f"there is no tokenizer for {what}; use AutoTokenizer.register to add one")
+    return _tokenizer_named(TOKENIZER_OF[model_type], use_fast)
 
 
-def _config_for_tokenizer(name, config, hub: dict):
+def _ask_config(name, config, hub: dict) -> tuple[str | None, str | None, type | None]:
+    """(tokenizer_class, model type, config class) of a config or of where there is one.
+
+    The model type is None for a config class of somebody else's; the config class is None for a model type that has a
+    tokenizer here but no model.
+    """
     if isinstance(config, PretrainedConfig):
-        return config
+        is_ours = _row_of(type(config)) is not None
+        return getattr(config, "tokenizer_class", None), config.model_type if is_ours else None, type(config)
     try:
-        return AutoConfig.from_pretrained(name if config is None else config, **hub)
+        fields, _ = read_config_dict(name if config is None else config, **hub)
     except CheckpointNotFoundError as error:
         raise CheckpointNotFoundError(
             f"{name} has neither a tokenizer_config.json that names its tokenizer_class nor a config.json with a "
             "model_type; pass tokenizer_type='bert', or use the tokenizer's own class, BertTokenizer.from_pretrained"
         ) from error
-
-
-def _tokenizer_for(config_class: type, use_fast: bool) -> type:
-    registered = _registered_classes.get(("AutoTokenizer", config_class))
-    if registered is not None:
-        return registered
-    row = _row_of(config_class)
-    if row is None or row.tokenizer is None:
-        raise ValueError(f"there is no tokenizer for {config_class.__name__}; use AutoTokenizer.register to add one")
-    return _tokenizer_named(row.tokenizer, use_fast)
+    model_type = _model_type_of(fields, name, {*model_types(), *TOKENIZER_OF})
+    return fields.get("tokenizer_class"), model_type, _config_class(model_type)
 
 
 def _tokenizer_named(class_name: str, use_fast: bool) -> type:
-    plain = class_name.removesuffix("Fast")
+    plain = class_name if class_name == "PreTrainedTokenizerFast" else class_name.removesuffix("Fast")
     for (kind, _), value in _registered_classes.items():
         if kind == "AutoTokenizer" and value.__name__ in (class_name, plain):
             return value
-    known = sorted({row.tokenizer for row in ARCHITECTURES.values() if row.tokenizer})
-    if plain not in known:
+    tokenizers = import_module(".tokenizers", __package__)
+    known = [name for name in tokenizers.__all__ if name.endswith("Tokenizer")]
+    if plain not in (*known, "PreTrainedTokenizerFast"):
         raise ValueError(
             f"the tokenizer class {class_name!r} does not exist here; those that do: {', '.join(known)} "
             "(each with or without 'Fast')"
         )
-    tokenizers = import_module(".tokenizers", __package__)
-    return getattr(tokenizers, f"{plain}Fast" if use_fast and hasattr(tokenizers, f"{plain}Fast") else plain)
+    return getattr(tokenizers, f"{plain}Fast" if use_fast and f"{plain}Fast" in tokenizers.__all__ else plain)
 
 
 class _AutoModel(_NotBuilt):

@@ -25,9 +25,11 @@ from edutransformers import (
     BertTokenizerFast,
     PretrainedConfig,
     PreTrainedModel,
+    PreTrainedTokenizerFast,
     auto,
 )
 from edutransformers.checkpoints import CheckpointNotFoundError
+from edutransformers.tokenizers.model_types import TOKENIZER_OF
 
 from .pipelines.tiny import WORDS, config, model, tokenizer
 
@@ -68,7 +70,7 @@ def test_the_table_holds_classes_that_exist():
     for model_type, row in auto.ARCHITECTURES.items():
         config_class = getattr(edutransformers, row.config)
         assert config_class.model_type == model_type
-        assert getattr(edutransformers, row.tokenizer)
+        assert getattr(edutransformers, TOKENIZER_OF[model_type])
         for auto_class, name in row.models.items():
             assert getattr(edutransformers, auto_class).__name__ == auto_class
             assert getattr(edutransformers, name).config_class is config_class
@@ -231,12 +233,33 @@ def test_the_tokenizer_that_its_config_names(folder):
     assert type(AutoTokenizer.from_pretrained(folder, use_fast=False)) is BertTokenizer
 
 
-@pytest.mark.parametrize(
-    "name", ["BertTokenizer", "BertTokenizerFast", "PreTrainedTokenizerFast", "TokenizersBackend", None]
-)
+@pytest.mark.parametrize("name", ["BertTokenizer", "BertTokenizerFast", "PreTrainedTokenizer", None])
 def test_every_way_to_name_it(folder, name):
     change_json(folder / "tokenizer_config.json", tokenizer_class=name)
+    if name == "PreTrainedTokenizer":
+        (folder / "tokenizer.json").unlink()
     assert type(AutoTokenizer.from_pretrained(folder)) is BertTokenizerFast
+
+
+@pytest.mark.parametrize("name", ["PreTrainedTokenizerFast", "TokenizersBackend"])
+def test_names_that_leave_it_to_tokenizer_json(folder, name):
+    change_json(folder / "tokenizer_config.json", tokenizer_class=name)
+    loaded = AutoTokenizer.from_pretrained(folder)
+    assert type(loaded) is PreTrainedTokenizerFast
+    assert loaded("the film")["input_ids"] == tokenizer()("the film")["input_ids"]
+    loaded.save_pretrained(folder / "again")
+    assert type(AutoTokenizer.from_pretrained(folder / "again")) is PreTrainedTokenizerFast
+    (folder / "tokenizer.json").unlink()
+    assert type(AutoTokenizer.from_pretrained(folder)) is BertTokenizerFast
+
+
+def test_a_tokenizer_for_a_model_type_without_models(folder):
+    (folder / "tokenizer_config.json").unlink()
+    change_json(folder / "config.json", model_type="visual_bert", tokenizer_class=None)
+    assert type(AutoTokenizer.from_pretrained(folder)) is BertTokenizerFast
+    change_json(folder / "config.json", model_type="nothing")
+    with pytest.raises(ValueError, match="there is no tokenizer for the model type 'nothing'"):
+        AutoTokenizer.from_pretrained(folder)
 
 
 def test_a_vocabulary_and_a_config_are_enough(tmp_path):

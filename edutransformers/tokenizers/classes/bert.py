@@ -117,6 +117,24 @@ class BertTokenizerFast(BertTokenizer):
     """The same under the original's other name: this library has one kind of tokenizer."""
 
 
+class DistilBertTokenizer(BertTokenizer):
+    """BERT's tokenizer for DistilBERT, which has no token types."""
+
+    model_input_names = ["input_ids", "attention_mask"]
+
+
+class DistilBertTokenizerFast(DistilBertTokenizer):
+    """The same under the original's other name."""
+
+
+class ElectraTokenizer(BertTokenizer):
+    """BERT's tokenizer for ELECTRA."""
+
+
+class ElectraTokenizerFast(ElectraTokenizer):
+    """The same under the original's other name."""
+
+
 def read_vocabulary(path: str | os.PathLike) -> dict[str, int]:
     """vocab.txt: one token a line, its id the line's number from 0.
 
