@@ -24,6 +24,7 @@ _HOMES = {
     "TokenSpan": "batch_encoding",
     "TruncationStrategy": "strategies",
     "Unigram": "unigram",
+    "WordLevel": "word_level",
     "WordPiece": "wordpiece",
     "train_bpe": "training",
     "train_wordpiece": "training",

@@ -158,7 +158,7 @@ class Split(PreTokenizer):
         self.invert = invert
 
     def split(self, text: str) -> list[tuple[int, int]]:
-        parts = parts_of(text, self.pattern.compiled) if self.pattern.source else [((0, len(text)), False)]
+        parts = parts_of(text, self.pattern.compiled)
         return split_behavior([(span, is_match != self.invert) for span, is_match in parts], self.behavior)
 
     def to_json(self) -> dict:
@@ -301,9 +301,11 @@ def check_behavior(behavior: str) -> str:
 
 
 def parts_of(text: str, pattern: re.Pattern) -> list[Part]:
-    """The matches of a pattern, and what stands between them."""
+    """The matches of a pattern, and what stands between them. An empty match directly behind another doesn't count."""
     parts, done = [], 0
     for match in pattern.finditer(text):
+        if parts and match.start() == match.end() == done:
+            continue
         if done < match.start():
             parts.append(((done, match.start()), False))
         parts.append((match.span(), True))

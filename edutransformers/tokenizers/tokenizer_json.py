@@ -23,12 +23,13 @@ from edutransformers.tokenizers.stages import read_part, read_stage
 from edutransformers.tokenizers.strategies import TruncationStrategy
 from edutransformers.tokenizers.truncation import Truncation
 from edutransformers.tokenizers.unigram import Unigram
+from edutransformers.tokenizers.word_level import WordLevel
 from edutransformers.tokenizers.wordpiece import WordPiece
 
 STAGES = {
     "normalizer": NORMALIZERS,
     "pre_tokenizer": {**PRE_TOKENIZERS, "ByteLevel": ByteLevel},
-    "model": {"BPE": BPE, "Unigram": Unigram, "WordPiece": WordPiece},
+    "model": {"BPE": BPE, "Unigram": Unigram, "WordLevel": WordLevel, "WordPiece": WordPiece},
     "post_processor": {**POST_PROCESSORS, "ByteLevel": ByteLevelProcessor, "RobertaProcessing": RobertaProcessing},
     "decoder": {**DECODERS, "ByteLevel": ByteLevelDecoder},
 }

@@ -36,6 +36,10 @@ PRE_TOKENIZERS = {
     "between matches": pre_tokenizers.Split(Regex(r"\w+"), "removed", invert=True),
     **{f"Punctuation {name}": pre_tokenizers.Punctuation(name) for name in BEHAVIORS},
     **{f"Split {name}": pre_tokenizers.Split("-", name) for name in BEHAVIORS},
+    **{f"Split at empty matches, {name}": pre_tokenizers.Split(Regex("-*"), name) for name in BEHAVIORS},
+    "characters": pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated"),
+    "characters by an empty string": pre_tokenizers.Split("", "isolated"),
+    "characters by an empty pattern": pre_tokenizers.Split(Regex(""), "removed"),
     **{f"Metaspace {scheme}": pre_tokenizers.Metaspace("▁", scheme) for scheme in ("always", "first", "never")},
     "Metaspace, not split": pre_tokenizers.Metaspace("_", "always", split=False),
 }
