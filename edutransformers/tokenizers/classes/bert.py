@@ -10,6 +10,7 @@ from edutransformers.tokenizers.normalizers import BertNormalizer
 from edutransformers.tokenizers.post_processors import bert_template
 from edutransformers.tokenizers.pre_tokenizers import BertPreTokenizer, WhitespaceSplit
 from edutransformers.tokenizers.tokenizer_json import read_tokenizer_json
+from edutransformers.tokenizers.vocabulary_files import ids_of_tokens, read_vocabulary, vocabulary_text
 from edutransformers.tokenizers.wordpiece import WordPiece
 
 DEFAULT_SPECIAL_TOKENS = {
@@ -106,11 +107,8 @@ class BertTokenizer(PreTrainedTokenizer):
 
     def vocabulary_files(self) -> dict[str, str]:
         """What save_pretrained writes besides tokenizer.json: {file name: content}."""
-        vocab = self._engine.model.vocab
-        tokens = sorted(vocab, key=vocab.get)
-        if [vocab[token] for token in tokens] != list(range(len(tokens))) or any("\n" in token for token in tokens):
-            return {}  # ids with gaps can't be said by line numbers; tokenizer.json has them
-        return {"vocab.txt": "".join(f"{token}\n" for token in tokens)}
+        text = vocabulary_text(self._engine.model.vocab)
+        return {} if text is None else {"vocab.txt": text}  # what vocab.txt can't say, tokenizer.json has
 
 
 class BertTokenizerFast(BertTokenizer):
@@ -135,38 +133,7 @@ class ElectraTokenizerFast(ElectraTokenizer):
     """The same under the original's other name."""
 
 
-def read_vocabulary(path: str | os.PathLike) -> dict[str, int]:
-    """vocab.txt: one token a line, its id the line's number from 0.
-
-    Raises OSError when there is no such file, ValueError when it is empty, repeats a token or isn't UTF-8.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise OSError(f"There is no vocabulary file {path}.")
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not UTF-8 ({error}).") from None
-    if lines and lines[-1] == "":
-        lines.pop()  # what stands behind the last line's end
-    try:
-        return _as_dict(lines)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
-
-
 def _as_dict(vocab) -> dict[str, int]:
     if isinstance(vocab, (str, os.PathLike)):
         return read_vocabulary(vocab)
-    if isinstance(vocab, dict):
-        return dict(vocab)
-    ids: dict[str, int] = {}
-    for i, token in enumerate(vocab):
-        if token in ids:
-            raise ValueError(
-                f"the vocabulary has {token!r} twice, as entries {ids[token]} and {i}; tokens must be unique."
-            )
-        ids[token] = i
-    if not ids:
-        raise ValueError("the vocabulary is empty: it needs at least the unknown token.")
-    return ids
+    return dict(vocab) if isinstance(vocab, dict) else ids_of_tokens(vocab)
