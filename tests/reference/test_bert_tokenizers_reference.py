@@ -1,4 +1,4 @@
-"""BERT's family of tokenizers against transformers' classes of the same names. (test_tokenizers_reference.py has more.)"""
+"""BERT's family of tokenizers against transformers' classes. (test_tokenizers_reference.py has more of BERT.)"""
 
 import pytest
 

@@ -15,8 +15,8 @@ import random
 import shutil
 import sys
 
-from .texts import ADVERSARIAL, INPUTS, LONG, OTHER
 from .test_frozen_classes import FOLDER, OPTIONS
+from .texts import ADVERSARIAL, INPUTS, LONG, OTHER
 
 TEXTS = [text for text in ADVERSARIAL if len(text) < 100] + ["é" * 60 + " " + "x" * 60]
 

@@ -207,16 +207,16 @@ def test_copies(tokenizer):
 
 
 def test_the_cache_is_bounded(tokenizer, monkeypatch):
-    monkeypatch.setattr("edutransformers.tokenizers.engine.CACHE_ENTRIES", 8)
+    monkeypatch.setattr("edutransformers.tokenizers.cache.CACHE_ENTRIES", 8)
     words = [f"{a}{b}" for a in "abcd" for b in "abcdef"]
     expected = [tokenizer.tokenize(word) for word in words]
     for _ in range(3):
         assert tokenizer.tokenize(" ".join(words)) == [token for tokens in expected for token in tokens]
-        cache = tokenizer._engine._cache
+        cache = tokenizer._engine._stretches
         assert len(cache) + len(cache.older) <= 8
     long = "ab" * 40
     tokenizer.tokenize(long)
-    assert long not in tokenizer._engine._cache
+    assert long not in tokenizer._engine._stretches
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
