@@ -9,6 +9,7 @@ Source: SentencePiece's normalizer.cc and Darts-clone, whose format this reads.
 """
 
 import struct
+from collections.abc import Iterator
 from functools import lru_cache
 
 import regex
@@ -57,20 +58,33 @@ class PrecompiledMap:
 
     def _replacement(self, text: str) -> str | None:
         """What stands for the shortest beginning of the text that the trie knows; None if it knows none."""
+        return next((found for _, found in self.matches(text.encode("utf-8"))), None)
+
+    def matches(self, data: bytes, start: int = 0) -> Iterator[tuple[int, str]]:
+        """(stop, what stands for data[start:stop]) for each beginning of data[start:] that the trie knows."""
         units = self.units
+        if not units:
+            return
         place = _offset(units[0])
-        for byte in text.encode("utf-8"):
+        for stop in range(start + 1, len(data) + 1):
+            byte = data[stop - 1]
             if byte == 0:
-                return None
+                return
             place ^= byte
             if place >= len(units) or units[place] & _LABEL != byte:
-                return None
+                return
             unit = units[place]
             place ^= _offset(unit)
+            if place >= len(units):
+                raise ValueError("the precompiled map is broken: its trie leads out of itself.")
             if unit >> 8 & 1:  # a key ends here
-                start = units[place] & _VALUE
-                return self.replacements[start : self.replacements.index(b"\0", start)].decode("utf-8")
-        return None
+                yield stop, self._replacement_at(units[place] & _VALUE)
+
+    def _replacement_at(self, start: int) -> str:
+        try:
+            return self.replacements[start : self.replacements.index(b"\0", start)].decode("utf-8")
+        except ValueError:  # no zero byte, or no UTF-8
+            raise ValueError("the precompiled map is broken: its trie leads to no replacement.") from None
 
 
 def _offset(unit: int) -> int:
