@@ -8,6 +8,7 @@ from ..backend import array_module, default_generator
 from ..layers import Linear
 from ..module import Module, initializing, skip_initialization
 from .configuration import PretrainedConfig
+from .resizing import resize_vocabulary, resized_vocabulary
 
 
 class PreTrainedModel(Module):
@@ -70,6 +71,20 @@ class PreTrainedModel(Module):
         output = self.get_output_embeddings()
         if output is not None and self.config.tie_word_embeddings:
             output.weight = self.get_input_embeddings().weight
+
+    def resize_token_embeddings(self, new_num_tokens=None, pad_to_multiple_of=None, generator=None) -> Module:
+        """A vocabulary of another size: after `tokenizer.add_tokens(...)`, `resize_token_embeddings(len(tokenizer))`.
+
+        Words that were there keep their vectors, new ones get vectors drawn with the config's `initializer_range` from
+        `generator`; what is too much is cut off at the end. `pad_to_multiple_of` rounds the size up. Sets
+        `config.vocab_size`; an optimizer must be made afterwards. Returns the input embeddings.
+        """
+        size = resized_vocabulary(self, new_num_tokens, pad_to_multiple_of)
+        if size != self.get_input_embeddings().weight.shape[0]:
+            generator = default_generator() if generator is None else generator
+            resize_vocabulary(self, size, generator, getattr(self.config, "initializer_range", 0.02))
+            self.config.vocab_size = size
+        return self.get_input_embeddings()
 
     def gradient_checkpointing_enable(self) -> None:
         """Recompute each layer's activations in the backward pass instead of keeping them: less memory, more time."""

@@ -82,11 +82,36 @@ def test_the_original_loads_what_we_save(tmp_path, model_class, options):
     assert_same_weights(our_state(ours), their_state(theirs), rtol=2**-8 if "dtype" in options else 0)
 
 
+@pytest.mark.parametrize("size", [40, 9])
+def test_the_original_loads_a_resized_model(tmp_path, size):
+    """And resizing gives what the original's own gives, where that is not drawn at random."""
+    ours = bert(BertForMaskedLM)
+    theirs = original(BertForMaskedLM)(transformers.BertConfig(**_fields(ours))).eval()
+    with torch.no_grad():
+        for name, parameter in theirs.named_parameters():
+            parameter.copy_(torch.from_numpy(our_state(ours)[name].copy()))
+    ours.resize_token_embeddings(size)
+    theirs.resize_token_embeddings(size)
+    assert theirs.config.vocab_size == ours.config.vocab_size == size
+    inputs = np.array([[1, 5, 3, 8, 2]])
+    kept = min(size, bert(BertForMaskedLM).config.vocab_size)
+    with torch.no_grad():
+        expected = theirs(torch.from_numpy(inputs))[0].numpy()
+    np.testing.assert_allclose(ours(inputs).logits[..., :kept], expected[..., :kept], atol=2e-5)
+    ours.save_pretrained(tmp_path)
+    loaded = original(BertForMaskedLM).from_pretrained(tmp_path)
+    with torch.no_grad():
+        np.testing.assert_allclose(ours(inputs).logits, loaded(torch.from_numpy(inputs))[0].numpy(), atol=2e-5)
+
+
+def _fields(model):
+    fields = model.config.to_dict()
+    return {name: fields[name] for name in fields if name not in ("model_type", "torch_dtype")}
+
+
 def theirs_saved(model_class, folder, **options):
     torch.manual_seed(1)
-    fields = bert(model_class).config.to_dict()
-    fields = {name: fields[name] for name in fields if name not in ("model_type", "torch_dtype")}
-    model = original(model_class)(transformers.BertConfig(**fields)).eval()
+    model = original(model_class)(transformers.BertConfig(**_fields(bert(model_class)))).eval()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.copy_(torch.randn_like(parameter))
