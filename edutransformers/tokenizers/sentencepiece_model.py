@@ -39,8 +39,8 @@ class Piece(NamedTuple):
     """A piece of the vocabulary; its id is its place in the list.
 
     score  unigram: log-probability; BPE: minus its rank, 0 for what was merged first
-    type   "normal"; "unknown"; "control" ("<s>": never found in a text); "user_defined" (found before all others, as a
-           whole); "unused" (BPE goes through it, but its two parts are given); "byte" ("<0xE5>", of an unknown character)
+    type   "normal"; "unknown"; "control" ("<s>": never found in a text); "user_defined" (found before all others, as
+           a whole); "unused" (not given out); "byte" ("<0xE5>", a byte of an unknown character)
     """
 
     piece: str
@@ -59,7 +59,7 @@ class TrainerSettings:
 
     model_type: str = _setting(3, "unigram")
     vocab_size: int = _setting(4, 8000)
-    treat_whitespace_as_suffix: bool = _setting(24, False)
+    treat_whitespace_as_suffix: bool = _setting(24, False)  # "▁" ends a word in place of beginning one
     byte_fallback: bool = _setting(35, False)
     unk_id: int = _setting(40, 0)
     bos_id: int = _setting(41, 1)
@@ -89,13 +89,16 @@ class NormalizerSettings:
 class SentencePieceModel:
     """What a `.model` file holds. `others`: the parts that have no name here, as they stand in the file.
 
-    Raises ValueError where the sentencepiece library does: for no pieces, an empty one, one that comes twice, and if not
-    exactly one is of type "unknown".
+    denormalizer  what is done to a text after decoding; hardly any model has one
+
+    Raises ValueError where the sentencepiece library does: for no pieces, an empty one, one that comes twice, and if
+    not exactly one is of type "unknown".
     """
 
     pieces: tuple[Piece, ...]
     trainer: TrainerSettings = TrainerSettings()
     normalizer: NormalizerSettings = NormalizerSettings()
+    denormalizer: NormalizerSettings | None = None
     others: tuple[Field, ...] = ()
     # The file as it was read, for writing it again byte for byte. A changed model is a new one, which has none.
     source: bytes | None = field(default=None, init=False, compare=False, repr=False)
@@ -147,27 +150,29 @@ class SentencePieceModel:
         fields = [Field(1, BYTES, _piece_to_bytes(piece)) for piece in self.pieces]
         fields.append(Field(2, BYTES, _settings_to_bytes(self.trainer)))
         fields.append(Field(3, BYTES, _settings_to_bytes(self.normalizer)))
+        if self.denormalizer is not None:
+            fields.append(Field(5, BYTES, _settings_to_bytes(self.denormalizer)))
         return write_fields([*fields, *self.others])
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "SentencePieceModel":
         """Raises ValueError, with the reason, for what is no model, or one that is cut off."""
-        pieces, trainer, normalizer, others = [], b"", b"", []
+        pieces, others = [], []
+        settings: dict[int, bytes] = {}
         for number, wire_type, value in read_fields(data):
-            if number in (1, 2, 3) and wire_type != BYTES:
+            if number in (1, 2, 3, 5) and wire_type != BYTES:
                 raise ValueError(f"field {number} is of wire type {wire_type}; expected 2")
             if number == 1:
                 pieces.append(_piece_from_bytes(value, len(pieces)))
-            elif number == 2:
-                trainer += value  # a message that comes in two parts is both, one behind the other
-            elif number == 3:
-                normalizer += value
+            elif number in (2, 3, 5):
+                settings[number] = settings.get(number, b"") + value  # a message in two parts is one behind the other
             else:
                 others.append(Field(number, wire_type, value))
         model = cls(
             tuple(pieces),
-            _settings_from_bytes(TrainerSettings, trainer),
-            _settings_from_bytes(NormalizerSettings, normalizer),
+            _settings_from_bytes(TrainerSettings, settings.get(2, b"")),
+            _settings_from_bytes(NormalizerSettings, settings.get(3, b"")),
+            _settings_from_bytes(NormalizerSettings, settings[5]) if 5 in settings else None,
             tuple(others),
         )
         object.__setattr__(model, "source", data)

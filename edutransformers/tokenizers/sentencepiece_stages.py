@@ -39,17 +39,16 @@ from edutransformers.tokenizers.unigram import Unigram
 from edutransformers.tokenizers.vocabulary_files import merges_of_ranks
 
 
-def engine_of(model: SentencePieceModel) -> Engine:
+def engine_of(model: SentencePieceModel, prepend_scheme: str = "always") -> Engine:
     """All stages; control pieces are special added tokens, user-defined pieces are added tokens.
 
-    Raises ValueError for a model that marks a word's end (treat_whitespace_as_suffix) or has words as pieces: there are
-    no stages for these; `SentencePieceEncoder` takes them.
+    Raises ValueError for what no stages can do (see `model_of`).
     """
     engine = Engine(
         model_of(model),
         normalizer=normalizer_of(model),
-        pre_tokenizer=pre_tokenizer_of(model),
-        decoder=decoder_of(model),
+        pre_tokenizer=pre_tokenizer_of(model, prepend_scheme),
+        decoder=decoder_of(model, prepend_scheme),
     )
     for i, token in added_tokens_of(model).items():
         engine.added_tokens.add_with_id(token, i)
@@ -57,7 +56,7 @@ def engine_of(model: SentencePieceModel) -> Engine:
     return engine
 
 
-def normalizer_of(model: SentencePieceModel) -> Normalizer | None:
+def normalizer_of(model: SentencePieceModel) -> Normalizer:
     """The model's map of replacements; then no blanks at the end, and one for several."""
     settings = model.normalizer
     steps: list[Normalizer] = []
@@ -70,9 +69,8 @@ def normalizer_of(model: SentencePieceModel) -> Normalizer | None:
         if settings.remove_extra_whitespaces:
             steps += [Strip(), Replace(Pattern(" {2,}", is_regex=True), " ")]
         if settings.add_dummy_prefix:
-            steps.append(Prepend(BLANK if settings.escape_whitespaces else " "))
-        if settings.escape_whitespaces:
-            steps.append(Replace(" ", BLANK))
+            steps.append(Prepend(BLANK))
+        steps.append(Replace(" ", BLANK))
     return NormalizerSequence(steps)
 
 
@@ -88,20 +86,28 @@ def pre_tokenizer_of(model: SentencePieceModel, prepend_scheme: str = "always") 
 
 def decoder_of(model: SentencePieceModel, prepend_scheme: str = "always") -> Decoder:
     """ "▁" is a blank, but not in front of the text; bytes of unknown characters are put together."""
-    prefix = model.normalizer.add_dummy_prefix and prepend_scheme != "never"
-    if _words_are_cut(model) and not model.trainer.byte_fallback:
-        return MetaspaceDecoder(BLANK, prepend_scheme if prefix else "never")
+    pre_tokenizer = pre_tokenizer_of(model, prepend_scheme)
+    if pre_tokenizer is not None and not model.trainer.byte_fallback:
+        return MetaspaceDecoder(BLANK, pre_tokenizer.prepend_scheme)
     steps: list[Decoder] = [ReplaceDecoder(BLANK, " "), ByteFallback(), Fuse()]
-    return DecoderSequence([*steps, StripDecoder(" ", 1, 0)] if prefix else steps)
+    has_blank = model.normalizer.add_dummy_prefix if pre_tokenizer is None else pre_tokenizer.prepend_scheme != "never"
+    return DecoderSequence([*steps, StripDecoder(" ", 1, 0)] if has_blank else steps)
 
 
 def model_of(model: SentencePieceModel) -> Unigram | BPE:
-    """The pieces as Unigram or BPE. A character model is BPE without merges."""
+    """The pieces as Unigram or BPE. A character model is BPE without merges.
+
+    Raises ValueError for a model with words as pieces, one that marks where a word ends, and one that leaves blanks as
+    they are: there are no stages for these.
+    """
     kind = model.trainer.model_type
-    if model.trainer.treat_whitespace_as_suffix:
-        raise ValueError("The model marks where a word ends (treat_whitespace_as_suffix); no stages can do that.")
-    if kind == "word":
-        raise ValueError("The model has words as pieces (model_type 'word'); there are no stages for it.")
+    for is_so, what in (
+        (model.trainer.treat_whitespace_as_suffix, "marks where a word ends (treat_whitespace_as_suffix)"),
+        (not model.normalizer.escape_whitespaces, "leaves blanks as they are (escape_whitespaces=False)"),
+        (kind == "word", "has words as pieces (model_type 'word')"),
+    ):
+        if is_so:
+            raise ValueError(f"The SentencePiece model {what}; no stages can do that, but SentencePieceEncoder can.")
     if kind == "unigram":
         vocab = [(piece.piece, piece.score) for piece in model.pieces]
         return Unigram(vocab, model.unk_id, model.trainer.byte_fallback)
@@ -136,8 +142,6 @@ def added_tokens_of(model: SentencePieceModel) -> dict[int, AddedToken]:
 def _words_are_cut(model: SentencePieceModel) -> bool:
     """Whether cutting at blanks changes nothing: there are no extra blanks, and no piece reaches over a word's end."""
     settings = model.normalizer
-    return (
-        settings.remove_extra_whitespaces
-        and settings.escape_whitespaces
-        and not any(BLANK in piece.piece[1:] for piece in model.pieces if piece.type in ("normal", "unused"))
+    return settings.remove_extra_whitespaces and not any(
+        BLANK in piece.piece[1:] for piece in model.pieces if piece.type in ("normal", "unused")
     )

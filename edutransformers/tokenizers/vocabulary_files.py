@@ -73,8 +73,8 @@ def ids_of_tokens(tokens: Iterable[str]) -> dict[str, int]:
 def read_vocab_json(path: str | os.PathLike) -> dict[str, int]:
     """vocab.json: {token: id}, in any order.
 
-    Raises OSError when there is no such file, ValueError when it isn't JSON of that form, names a token twice, or has an
-    id twice or one that is no int of 0 or more.
+    Raises OSError when there is no such file, ValueError when it isn't JSON of that form, names a token twice, or has
+    an id twice or one that is no int of 0 or more.
     """
 
     def unique(pairs: list[tuple]) -> dict:
