@@ -77,8 +77,8 @@ class AddedTokens:
         self.by_id: dict[int, AddedToken] = {}
         self.ids: dict[str, int] = {}
         self.special: set[str] = set()
-        self._raw = _Finder([])
-        self._normalized = _Finder([])
+        self._raw = TokenFinder([])
+        self.normalized_finder = TokenFinder([])
 
     def add(self, tokens: Iterable[AddedToken], model, normalizer) -> int:
         """Add tokens and return how many were new or changed. One that the model knows keeps its id."""
@@ -106,9 +106,9 @@ class AddedTokens:
             if not token.normalized:
                 raw.append((token.content, i, token))
             else:
-                pattern = normalizer.normalize(token.content).text if normalizer else token.content
+                pattern = normalizer.plain(token.content) if normalizer else token.content
                 normalized.append((pattern, i, token))
-        self._raw, self._normalized = _Finder(raw), _Finder(normalized)
+        self._raw, self.normalized_finder = TokenFinder(raw), TokenFinder(normalized)
 
     def split_raw(self, text: str, keep: frozenset = frozenset()) -> list[tuple[int, int, int | None]]:
         """(start, stop, id or None for ordinary text) for the tokens that are matched in the text as given.
@@ -117,22 +117,19 @@ class AddedTokens:
         """
         return self._raw.split(text, keep)
 
-    def split_normalized(self, text: str, keep: frozenset = frozenset()) -> list[tuple[int, int, int | None]]:
-        return self._normalized.split(text, keep)
-
     @property
     def any_normalized(self) -> bool:
-        return self._normalized.pattern is not None
+        return self.normalized_finder.pattern is not None
 
     def occurs_normalized(self, normalized_text: str) -> bool:
-        return self._normalized.pattern.search(normalized_text) is not None
+        return self.normalized_finder.pattern.search(normalized_text) is not None
 
     def _next_id(self, vocabulary_size: int) -> int:
         highest = max(self.ids.values(), default=-1)
         return max(highest + 1, vocabulary_size)
 
 
-class _Finder:
+class TokenFinder:
     """Finds tokens in a text, the leftmost first and of those that start together the longest."""
 
     def __init__(self, entries: list[tuple[str, int, AddedToken]]):

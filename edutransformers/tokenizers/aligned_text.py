@@ -2,11 +2,16 @@
 
 Normalization changes lengths: "é" becomes two characters and then one, a control character disappears, "好" becomes
 " 好 ". The offsets a tokenizer reports are positions in the text the caller gave, so each character carries its span.
+
+That memory costs ten times what the rewriting itself does, and most callers want ids only. Hence `PlainText`: the same
+operations without spans. Normalizers and pre-tokenizers are written once and work on either.
 """
 
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 
-from edutransformers.tokenizers.characters import combining_class, compose, decompose
+from edutransformers.tokenizers.characters import LATE, combining_class, compose, decompose
+from edutransformers.tokenizers.patterns import Pattern
 
 Span = tuple[int, int]
 
@@ -52,6 +57,10 @@ class AlignedText:
             self.spans = [spans[0]] * len(text) + spans
             self.text = text + self.text
 
+    def matches(self, pattern) -> list["AlignedText"]:
+        """The parts that match a compiled pattern."""
+        return [self.slice(*match.span()) for match in pattern.finditer(self.text)]
+
     def replace_each(self, replacement: Callable[[str], str]) -> None:
         """Put replacement(character), one character or more, in each one's place; all of them keep its span."""
         pieces = [replacement(character) for character in self.text]
@@ -77,6 +86,18 @@ class AlignedText:
                 used += 1 - change
         self.text, self.spans = "".join(text), new_spans
 
+    def transform_matches(self, pattern, changes: Callable[[str], Iterable[tuple[str, int]] | None]) -> None:
+        """`transform` where a compiled pattern matches: changes(match), or None for no change; the rest stays."""
+        characters, done = [], 0
+        for match in pattern.finditer(self.text):
+            changed = changes(match[0])
+            if changed is not None:
+                characters += [(character, 0) for character in self.text[done : match.start()]]
+                characters += changed
+                done = match.end()
+        if done:
+            self.transform([*characters, *((character, 0) for character in self.text[done:])])
+
     def decompose(self, compatibility: bool = False) -> None:
         """Canonical decomposition (NFD): split composed characters, then sort each run of marks by combining class.
 
@@ -90,10 +111,13 @@ class AlignedText:
         """
         self.transform(recomposition(sorted_decomposition(self.text, compatibility)))
 
-    def replace(self, pattern, content: str) -> None:
-        """Put `content` for each match of a compiled pattern; it has the span of the match's last character."""
+    def replace(self, pattern: Pattern, content: str) -> None:
+        """Put `content` for each match; it has the span of the match's last character."""
+        if not pattern.is_regex and len(pattern.source) == len(content) == 1:
+            self.text = self.text.replace(pattern.source, content)
+            return
         spans, text, new_spans, done = self._spans(), [], [], 0
-        for match in pattern.finditer(self.text):
+        for match in pattern.compiled.finditer(self.text):
             start, stop = match.span()
             if start == stop:
                 continue
@@ -112,6 +136,59 @@ class AlignedText:
         if self.spans is not None:
             return self.spans
         return [(i, i + 1) for i in range(self.first, self.first + len(self.text))]
+
+
+class PlainText(AlignedText):
+    """The same operations on a text that forgets where its characters came from: for those who want ids only."""
+
+    __slots__ = ()
+
+    def slice(self, start, stop):
+        return PlainText(self.text[start:stop], first=self.first + start)
+
+    def remove(self, pattern):
+        self.text = pattern.sub("", self.text)
+
+    def prepend(self, text):
+        if self.text:
+            self.text = text + self.text
+
+    def matches(self, pattern):
+        return [PlainText(found) for found in pattern.findall(self.text)]
+
+    def replace_each(self, replacement):
+        self.text = "".join(map(replacement, self.text))
+
+    def transform(self, characters):
+        self.text = "".join([character for character, _ in characters])
+
+    def transform_matches(self, pattern, changes):
+        def changed(match):
+            characters = changes(match[0])
+            return match[0] if characters is None else "".join([character for character, _ in characters])
+
+        self.text = pattern.sub(changed, self.text)
+
+    def decompose(self, compatibility=False):
+        if LATE.search(self.text):
+            super().decompose(compatibility)
+        else:
+            self.text = unicodedata.normalize("NFKD" if compatibility else "NFD", self.text)
+
+    def compose(self, compatibility=False):
+        if LATE.search(self.text):
+            super().compose(compatibility)
+        else:
+            self.text = unicodedata.normalize("NFKC" if compatibility else "NFC", self.text)
+
+    def replace(self, pattern, content):
+        if pattern.is_regex:
+            self.text = pattern.compiled.sub(lambda match: content if match[0] else "", self.text)
+        elif pattern.source:
+            self.text = self.text.replace(pattern.source, content)
+
+    def cut(self, start, stop):
+        self.text = self.text[start:stop]
 
 
 def sorted_decomposition(text: str, compatibility: bool = False) -> Iterator[tuple[str, int]]:

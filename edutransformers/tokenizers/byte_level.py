@@ -60,13 +60,17 @@ class ByteLevel(PreTokenizer):
         return WORDS if self.use_regex else None
 
     @property
-    def behind_first(self):
-        return ByteLevel(False, self.trim_offsets, self.use_regex) if self.add_prefix_space else self
+    def begins_differently(self):
+        return self.add_prefix_space
+
+    @property
+    def of_stretch(self):
+        return ByteLevel(add_prefix_space=False, use_regex=False)
 
     def pre_tokenize(self, piece):
         if self.add_prefix_space and not piece.text.startswith(" "):
             piece.prepend(" ")
-        words = [piece.slice(*match.span()) for match in WORDS.finditer(piece.text)] if self.use_regex else [piece]
+        words = piece.matches(WORDS) if self.use_regex else [piece]
         for word in words:
             _write_as_bytes(word)
         return words

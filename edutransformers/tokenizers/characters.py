@@ -34,6 +34,15 @@ def _code_points(table: str) -> frozenset[str]:
 
 
 WHITE_SPACE = _code_points(unicode_tables.WHITE_SPACE)
+# What younger versions of Python know about and the reference doesn't: without these, Unicode's forms are Python's.
+_LATE = " ".join(
+    [
+        unicode_tables.MARKS_AFTER_UNICODE_12,
+        unicode_tables.DECOMPOSED_AFTER_UNICODE_12,
+        unicode_tables.FORMS_AFTER_UNICODE_12,
+    ]
+)
+LATE = re.compile(f"[{character_class(_LATE)}]")
 _LATE_MARKS = _code_points(unicode_tables.MARKS_AFTER_UNICODE_12)
 _LATE_DECOMPOSITIONS = _code_points(unicode_tables.DECOMPOSED_AFTER_UNICODE_12)
 _LATE_FORMS = _code_points(unicode_tables.FORMS_AFTER_UNICODE_12)

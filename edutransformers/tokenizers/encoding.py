@@ -25,21 +25,38 @@ class Chunk(NamedTuple):
 
 
 class Part(NamedTuple):
-    """Chunks of text[start:stop]: one for each match of `stretches`, or a single one for all of it."""
+    """Chunks of `text`, which begins at `start`: one for each match of `stretches`, or a single one for all of it."""
 
+    text: str
     start: int
-    stop: int
     chunks: list[Chunk]
-    stretches: re.Pattern | None
+    stretches: re.Pattern | None = None
+
+    def offsets(self) -> list[Span]:
+        """(start, stop) in the whole text, for each token."""
+        starts = (0,) if self.stretches is None else (match.start() for match in self.stretches.finditer(self.text))
+        result = []
+        for start, chunk in zip(starts, self.chunks):
+            base = self.start + start
+            result += [(base + start, base + stop) for start, stop in chunk.offsets]
+        return result
+
+    def word_ids(self) -> tuple[list[int], int]:
+        """The number of the word for each token, and how many words there are."""
+        result, before = [], 0
+        for chunk in self.chunks:
+            result += [before + word for word in chunk.words]
+            before += chunk.word_count
+        return result, before
 
 
 class TokenizedText:
-    """The tokens of one text (or of one list of words, whose tokens `pieces` holds word by word)."""
+    """The tokens of one text: of its parts, which begin or end where added tokens stand (`Part`, `RewrittenPart`)."""
 
-    def __init__(self, text: str, parts: list[Part]):
+    def __init__(self, text: str, parts: list):
         self.text = text
         self.parts = parts
-        self.ids = list(chain.from_iterable(chunk.ids for part in parts for chunk in part.chunks))
+        self.ids = list(chain.from_iterable([chunk.ids for part in parts for chunk in part.chunks]))
 
     @property
     def tokens(self) -> list[str]:
@@ -48,24 +65,16 @@ class TokenizedText:
     @cached_property
     def offsets(self) -> list[Span]:
         """(start, stop) in the text, for each token."""
-        result = []
-        for part in self.parts:
-            starts = (part.start,)
-            if part.stretches is not None:
-                starts = (match.start() for match in part.stretches.finditer(self.text, part.start, part.stop))
-            for base, chunk in zip(starts, part.chunks):
-                result += [(base + start, base + stop) for start, stop in chunk.offsets]
-        return result
+        return [span for part in self.parts for span in part.offsets()]
 
     @cached_property
     def word_ids(self) -> list[int]:
         """The number of the word, for each token. Punctuation counts as a word, and so does an added token."""
-        result = []
-        before = 0
+        result, before = [], 0
         for part in self.parts:
-            for chunk in part.chunks:
-                result += [before + word for word in chunk.words]
-                before += chunk.word_count
+            words, count = part.word_ids()
+            result += [before + word for word in words] if before else words
+            before += count
         return result
 
 

@@ -1,14 +1,18 @@
 """The tokenizer's engine: text -> normalizer -> words -> model -> special tokens -> truncation -> padding.
 
 The stages are exchangeable objects; which ones a tokenizer has is what tokenizer.json says. This file joins them and
-keeps the cache that makes it quick: in prose a few thousand words make up most of a text.
+keeps the caches that make it quick: in prose a few thousand words make up most of a text. Where the stages allow it, a
+text is cut into stretches as it stands and all stages' work on each is cached (stretches.py). Where not, the text is
+normalized and cut into words, and what the model makes of each word is cached (words.py).
 """
 
 import re
 from collections.abc import Sequence
+from itertools import chain
 
 from edutransformers.tokenizers.added_tokens import AddedToken, AddedTokens
 from edutransformers.tokenizers.aligned_text import AlignedText
+from edutransformers.tokenizers.cache import BoundedCache
 from edutransformers.tokenizers.encoding import (
     Chunk,
     Encoding,
@@ -19,11 +23,12 @@ from edutransformers.tokenizers.encoding import (
 )
 from edutransformers.tokenizers.padding import Padding, pad_encoding, padded_length
 from edutransformers.tokenizers.post_processors import NO_SPECIAL_TOKENS
-from edutransformers.tokenizers.stretches import BETWEEN_BLANKS, stretches_of
+from edutransformers.tokenizers.stretches import BETWEEN_BLANKS, leaves_words, stretches_of
 from edutransformers.tokenizers.truncation import Truncation, kept_lengths, windows
+from edutransformers.tokenizers.wordpiece import Token
+from edutransformers.tokenizers.words import RewrittenPart, WordStages
 
-CACHE_ENTRIES = 1 << 16
-LONGEST_CACHED_STRETCH = 64
+NONE = frozenset()
 
 
 class Engine:
@@ -44,7 +49,19 @@ class Engine:
         # Read from tokenizer.json and written back; a call's arguments are what counts.
         self.truncation: Truncation | None = None
         self.padding: Padding | None = None
-        self._cache = _ChunkCache(self)
+        self._make_caches()
+
+    def _make_caches(self) -> None:
+        self._stretches = BoundedCache(self._tokenize_stretch)
+        self._words = BoundedCache(self._tokenize_word)
+
+    def __getstate__(self) -> dict:
+        """A copied or unpickled engine starts with caches of its own, empty ones."""
+        return {name: value for name, value in self.__dict__.items() if name not in ("_stretches", "_words")}
+
+    def __setstate__(self, state: dict) -> None:
+        self.__dict__.update(state)
+        self._make_caches()
 
     # ----- vocabulary ---------------------------------------------------------------------------------------------
 
@@ -66,87 +83,122 @@ class Engine:
 
     def tokenize(self, text: str) -> TokenizedText:
         """Cut a text into tokens, with no special tokens around them."""
-        keep = frozenset(self.added_tokens.special) if self.split_special_tokens else frozenset()
-        stretches = self._stretches(text)
+        keep = frozenset(self.added_tokens.special) if self.split_special_tokens else NONE
+        stretches = self._stretches_of(text)
         parts = []
         for start, stop, added in self.added_tokens.split_raw(text, keep):
+            part = text[start:stop]
             if added is not None:
-                parts.append(Part(start, stop, [_one_token(added, text[start:stop], stop - start)], None))
+                parts.append(Part(part, start, [_one_token(added, part, len(part))]))
             elif stretches is not None:
-                parts += self._parts_of_stretches(text, start, stop, stretches)
+                parts += self._parts_of_stretches(part, start, stretches)
             else:
-                parts += self._parts_of_whole(text, start, stop, keep)
+                parts += self._parts_of_words(part, start, keep)
         return TokenizedText(text, parts)
 
     def tokenize_words(self, words: Sequence[str]) -> TokenizedWords:
         return TokenizedWords([self.tokenize(word) for word in words])
 
-    def _stretches(self, text: str) -> re.Pattern | None:
+    def _stretches_of(self, text: str) -> re.Pattern | None:
         """The pattern that cuts this text into parts that can be looked up in the cache; None if none does."""
         if self.model.is_random:
             return None
         stretches = stretches_of(text, self.normalizer, self.pre_tokenizer)
         if stretches is not None and self.added_tokens.any_normalized:
             # A token that is searched in the normalized text may hold blanks; find out whether there is one.
-            normalized = self.normalizer.normalize(text).text if self.normalizer else text
+            normalized = self.normalizer.plain(text) if self.normalizer else text
             if self.added_tokens.occurs_normalized(normalized):
                 return None
         return stretches
 
-    def _parts_of_stretches(self, text: str, start: int, stop: int, stretches: re.Pattern) -> list[Part]:
-        """text[start:stop], looked up stretch by stretch."""
-        parts = []
-        if self.pre_tokenizer.behind_first is not self.pre_tokenizer and (first := stretches.search(text, start, stop)):
-            chunk = self._tokenize_whole(first[0], first.start())
-            if chunk.word_count != 1 or first[0].isspace():
-                # A blank put before it has changed where it is cut, and then what stands behind it matters too.
-                return self._parts_of_whole(text, start, stop, frozenset())
-            start = first.end()
-            parts.append(Part(first.start(), start, [chunk], None))
-        found = stretches.findall(text, start, stop)
-        return [*parts, Part(start, stop, list(map(self._cache.__getitem__, found)), stretches)]
+    def _parts_of_stretches(self, text: str, start: int, stretches: re.Pattern) -> list:
+        """The text, looked up stretch by stretch; it begins at `start` of the whole."""
+        found = stretches.findall(text)
+        if leaves_words(text, found, self.pre_tokenizer):
+            return self._parts_of_words(text, start, NONE)
+        if not self.pre_tokenizer.begins_differently or not found:
+            return [Part(text, start, list(map(self._stretches.__getitem__, found)), stretches)]
+        first = next(stretches.finditer(text))
+        chunk = self._tokenize_whole(first[0], start + first.start())
+        if chunk.word_count != 1 or first[0].isspace():
+            # A blank put before it has changed where it is cut, and then what stands behind it matters too.
+            return self._parts_of_words(text, start, NONE)
+        rest = list(map(self._stretches.__getitem__, found[1:]))
+        return [
+            Part(first[0], start + first.start(), [chunk]),
+            Part(text[first.end() :], start + first.end(), rest, stretches),
+        ]
 
-    def _parts_of_whole(self, text: str, start: int, stop: int, keep: frozenset) -> list[Part]:
-        """text[start:stop] in one go, or cut at the words of `never_split`."""
-        parts = []
-        for match in BETWEEN_BLANKS.finditer(text, start, stop) if self.never_split else ():
+    def _parts_of_words(self, text: str, start: int, keep: frozenset) -> list:
+        """The text, its words looked up one by one; those of `never_split` are cut out first."""
+        parts, done = [], 0
+        for match in BETWEEN_BLANKS.finditer(text) if self.never_split else ():
             if match[0] in self.never_split:
-                before = self._tokenize_whole(text[start : match.start()], start, keep)
-                parts.append(Part(start, match.start(), [before], None))
-                parts.append(Part(match.start(), match.end(), [self._cache[match[0]]], None))
-                start = match.end()
-        return [*parts, Part(start, stop, [self._tokenize_whole(text[start:stop], start, keep)], None)]
+                before = text[done : match.start()]
+                parts.append(self._rewritten(before, start + done, keep))
+                parts.append(Part(match[0], start + match.start(), [self._stretches[match[0]]]))
+                done = match.end()
+        return [*parts, self._rewritten(text[done:], start + done, keep)]
 
-    def _tokenize_whole(self, text: str, first: int = 0, keep: frozenset = frozenset(), pre_tokenizer=None) -> Chunk:
-        """Normalize, cut out normalized added tokens, split into words, and each word into tokens.
-
-        first           where in the whole text this part stands (there are stages that treat its beginning apart)
-        pre_tokenizer   in place of the engine's
-        """
-        if not text:
-            return Chunk((), (), (), (), 0)
-        normalized = self.normalizer.normalize(text, first) if self.normalizer else AlignedText(text, first=first)
-        ids, tokens, offsets, words, word_count = [], [], [], [], 0
-        pre_tokenizer = pre_tokenizer or self.pre_tokenizer
-        name_of = self.model.id_to_token
-
-        def add(i, token, span):
-            ids.append(i)
-            tokens.append(token)
-            offsets.append((span[0] - first, span[1] - first))
-            words.append(word_count)
-
-        for start, stop, added in self.added_tokens.split_normalized(normalized.text, keep):
+    def _rewritten(self, text: str, start: int, keep: frozenset) -> RewrittenPart:
+        stages = self._word_stages(keep)
+        cut = _uncut if self.model.is_random else getattr(self.model, "independent_parts", _uncut)
+        look_up = self._tokenize_word if self.model.is_random else self._words.__getitem__
+        chunks, counts = [], []
+        for words, added in stages.plain_runs(text, start) if text else ():
             if added is not None:
-                add(added, normalized.text[start:stop], normalized.original_span(start, stop))
-                word_count += 1
+                chunks.append(_one_token(added, words[0].text, len(words[0])))
+                counts.append(1)
                 continue
-            piece = normalized.slice(start, stop)
-            for word in pre_tokenizer.pre_tokenize(piece) if pre_tokenizer else [piece]:
-                if not word.text:
-                    continue
-                for i, token_start, token_stop, shown in self.model.tokenize(word.text):
-                    add(i, shown or name_of[i], word.original_span(token_start, token_stop))
+            texts = [word.text for word in words]
+            if cut is _uncut:
+                counts += [1] * len(texts)
+            else:
+                cut_up = [cut(word) for word in texts]
+                counts += map(len, cut_up)
+                texts = chain.from_iterable(cut_up)
+            chunks += map(look_up, texts)
+        return RewrittenPart(text, start, stages, cut, chunks, counts)
+
+    def _word_stages(self, keep: frozenset = NONE) -> WordStages:
+        return WordStages(self.normalizer, self.pre_tokenizer, self.added_tokens.normalized_finder, keep)
+
+    def _tokenize_word(self, word: str) -> Chunk:
+        """What the model makes of a word, or of one of its independent parts."""
+        tokens, name_of = self.model.tokenize(word), self.model.id_to_token
+        return Chunk(
+            tuple([token.id for token in tokens]),
+            tuple([token.text or name_of[token.id] for token in tokens]),
+            tuple([(token.start, token.stop) for token in tokens]),
+            (0,) * len(tokens),
+            1,
+        )
+
+    def _tokenize_stretch(self, stretch: str) -> Chunk:
+        """All stages' work on a stretch that doesn't begin a text, or on a word of `never_split`."""
+        if stretch in self.never_split:
+            token = self.model.unk_token if self.token_to_id(stretch) is None else stretch
+            return _one_token(self.token_to_id(token), token, len(stretch))
+        pre_tokenizer = self.pre_tokenizer and self.pre_tokenizer.of_stretch
+        return self._tokenize_whole(stretch, stages=self._word_stages()._replace(pre_tokenizer=pre_tokenizer))
+
+    def _tokenize_whole(self, text: str, first: int = 0, stages: WordStages | None = None) -> Chunk:
+        """A text in one go, without a cache: each word's tokens, with their spans within the text.
+
+        first   where in the whole text it stands (there are stages that treat its beginning apart)
+        stages  in place of the engine's
+        """
+        ids, tokens, offsets, words, word_count = [], [], [], [], 0
+        name_of = self.model.id_to_token
+        for run, added in (stages or self._word_stages()).runs(AlignedText(text, first=first)) if text else ():
+            for word in run:
+                found = [Token(added, 0, len(word), word.text)] if added is not None else self.model.tokenize(word.text)
+                for i, token_start, token_stop, shown in found:
+                    start, stop = word.original_span(token_start, token_stop)
+                    ids.append(i)
+                    tokens.append(shown or name_of[i])
+                    offsets.append((start - first, stop - first))
+                    words.append(word_count)
                 word_count += 1
         return Chunk(tuple(ids), tuple(tokens), tuple(offsets), tuple(words), word_count)
 
@@ -205,45 +257,12 @@ class Engine:
         return self.decoder.decode(tokens) if self.decoder is not None else " ".join(tokens)
 
     def clear_cache(self) -> None:
-        self._cache.clear()
+        self._stretches.clear()
+        self._words.clear()
 
 
-class _ChunkCache(dict):
-    """Stretch of text -> its tokens, for the last CACHE_ENTRIES or so different stretches.
-
-    In two generations: a full one becomes the older one, whose entries move to the younger one when they are used
-    again. What occurs often therefore stays, as in a least-recently-used cache, but a hit costs one dictionary lookup.
-    """
-
-    def __init__(self, engine: Engine):
-        super().__init__()
-        self.engine = engine
-        self.older: dict[str, Chunk] = {}
-
-    def __missing__(self, stretch: str) -> Chunk:
-        chunk = self.older.get(stretch)
-        if chunk is None:
-            chunk = self._tokenize(stretch)
-        if len(stretch) <= LONGEST_CACHED_STRETCH:
-            if len(self) >= CACHE_ENTRIES // 2:
-                self.older = dict(self)
-                super().clear()
-            self[stretch] = chunk
-        return chunk
-
-    def _tokenize(self, stretch: str) -> Chunk:
-        engine = self.engine
-        if stretch in engine.never_split:
-            token = engine.model.unk_token if engine.token_to_id(stretch) is None else stretch
-            return _one_token(engine.token_to_id(token), token, len(stretch))
-        return engine._tokenize_whole(stretch, pre_tokenizer=engine.pre_tokenizer and engine.pre_tokenizer.behind_first)
-
-    def clear(self) -> None:
-        super().clear()
-        self.older = {}
-
-    def __reduce__(self):
-        return _ChunkCache, (self.engine,)  # a copied or unpickled tokenizer starts with an empty cache
+def _uncut(word: str) -> list[str]:
+    return [word]
 
 
 def _one_token(i: int, token: str, length: int) -> Chunk:

@@ -4,7 +4,7 @@ import base64
 import re
 import unicodedata
 
-from edutransformers.tokenizers.aligned_text import AlignedText
+from edutransformers.tokenizers.aligned_text import AlignedText, PlainText
 from edutransformers.tokenizers.characters import BLANK, CHINESE, CONTROL, MARK, NONSPACING_MARK, WHITE_SPACE, lower
 from edutransformers.tokenizers.patterns import Pattern
 from edutransformers.tokenizers.precompiled import PrecompiledMap
@@ -24,6 +24,12 @@ class Normalizer:
         aligned = AlignedText(text, first=first)
         self.apply(aligned)
         return aligned
+
+    def plain(self, text: str) -> str:
+        """The text rewritten, for those who don't ask where its characters came from."""
+        plain = PlainText(text)
+        self.apply(plain)
+        return plain.text
 
     def is_local(self, text: str, stretches: re.Pattern) -> bool:
         """Whether the matches of `stretches` can be normalized one by one: it gives what the whole text gives."""
@@ -157,7 +163,7 @@ class Lowercase(Normalizer):
             aligned.replace_each(lower)
 
     def is_local(self, text, stretches):
-        return True
+        return text.isascii() and stretches is BETWEEN_BLANKS  # a pattern may tell "'S" from "'s"
 
     def to_json(self) -> dict:
         return {"type": "Lowercase"}
@@ -216,7 +222,7 @@ class Replace(Normalizer):
         self.content = content
 
     def apply(self, aligned):
-        aligned.replace(self.pattern.compiled, self.content)
+        aligned.replace(self.pattern, self.content)
 
     def to_json(self) -> dict:
         return {"type": "Replace", "pattern": self.pattern.to_json(), "content": self.content}

@@ -18,17 +18,21 @@ _NUMBER = character_class(unicode_tables.NUMBER + unicode_tables.LATE_NUMBER)
 class PreTokenizer:
     """Cuts a text into words, and may write them in another way. With `to_json()` and `from_json(part)`.
 
-    stretches    a pattern: a text's matches can be pre-tokenized one by one, and what no match covers gives no word.
-                 Then stretches can be cached (stretches.py). None: only the whole text gives the words
-    needs_place  a word also depends on whether it begins the whole text
+    stretches           a pattern: a text's matches can be pre-tokenized one by one, and what no match covers gives no
+                        word. Then stretches can be cached (stretches.py). None: only the whole text gives the words
+    gaps_are_words      what no match covers is a word too: a text that has such can't be cut into stretches
+    begins_differently  a text's first stretch is not treated as those behind it are
+    needs_place         a word also depends on whether it begins the whole text
     """
 
     stretches: re.Pattern | None = None
+    gaps_are_words = False
+    begins_differently = False
     needs_place = False
 
     @property
-    def behind_first(self) -> "PreTokenizer":
-        """What treats stretches that don't begin a text: itself, unless a text's first one is treated otherwise."""
+    def of_stretch(self) -> "PreTokenizer | None":
+        """What is left to do with a stretch behind the first one; None: nothing, it is a word."""
         return self
 
     def split(self, text: str) -> list[tuple[int, int]]:
@@ -157,6 +161,20 @@ class Split(PreTokenizer):
         self.behavior = check_behavior(behavior)
         self.invert = invert
 
+    @property
+    def stretches(self):
+        """The matches, where they are the words."""
+        is_wanted = (self.behavior, self.invert) in (("Isolated", False), ("Removed", True))
+        return self.pattern.compiled if is_wanted and self.pattern.compiled.groups == 0 else None
+
+    @property
+    def gaps_are_words(self):
+        return self.behavior == "Isolated"
+
+    @property
+    def of_stretch(self):
+        return None
+
     def split(self, text: str) -> list[tuple[int, int]]:
         parts = parts_of(text, self.pattern.compiled)
         return split_behavior([(span, is_match != self.invert) for span, is_match in parts], self.behavior)
@@ -192,7 +210,7 @@ class Metaspace(PreTokenizer):
         self.prepend_scheme = prepend_scheme
         self.cuts = split
         sign = re.escape(replacement)
-        self._blank = re.compile(" ")
+        self._blank = Pattern(" ")
         self._words = re.compile(f"{sign}[^{sign}]*|[^{sign}]+")
         self._stretches = re.compile(f"[ {sign}][^ {sign}]*|[^ {sign}]+")
 
@@ -204,8 +222,10 @@ class Metaspace(PreTokenizer):
     def needs_place(self) -> bool:
         return self.prepend_scheme == "first"
 
+    begins_differently = needs_place
+
     @property
-    def behind_first(self):
+    def of_stretch(self):
         return Metaspace(self.replacement, "never", self.cuts) if self.prepend_scheme == "first" else self
 
     def pre_tokenize(self, piece):
@@ -216,7 +236,7 @@ class Metaspace(PreTokenizer):
             piece.prepend(self.replacement)
         if not self.cuts:
             return [piece]
-        return [piece.slice(*match.span()) for match in self._words.finditer(piece.text)]
+        return piece.matches(self._words)
 
     def to_json(self) -> dict:
         return {
@@ -249,10 +269,17 @@ class PreTokenizerSequence(PreTokenizer):
         return any(stage.needs_place for stage in self.pre_tokenizers)
 
     @property
-    def behind_first(self):
-        if not self.pre_tokenizers or self.pre_tokenizers[0].behind_first is self.pre_tokenizers[0]:
-            return self
-        return PreTokenizerSequence([self.pre_tokenizers[0].behind_first, *self.pre_tokenizers[1:]])
+    def gaps_are_words(self):
+        return bool(self.pre_tokenizers) and self.pre_tokenizers[0].gaps_are_words
+
+    @property
+    def begins_differently(self):
+        return bool(self.pre_tokenizers) and self.pre_tokenizers[0].begins_differently
+
+    @property
+    def of_stretch(self):
+        first, *others = self.pre_tokenizers
+        return PreTokenizerSequence([stage for stage in (first.of_stretch, *others) if stage is not None])
 
     def pre_tokenize(self, piece):
         pieces = [piece]

@@ -10,12 +10,12 @@ from collections.abc import Iterable, Sequence
 
 from edutransformers.logging import tqdm
 from edutransformers.tokenizers.added_tokens import AddedToken
-from edutransformers.tokenizers.aligned_text import AlignedText
 from edutransformers.tokenizers.engine import Engine
 from edutransformers.tokenizers.merge_training import train_merges
 from edutransformers.tokenizers.normalizers import BertNormalizer
 from edutransformers.tokenizers.pre_tokenizers import BertPreTokenizer
-from edutransformers.tokenizers.stretches import stretches_of
+from edutransformers.tokenizers.stretches import all_stretches
+from edutransformers.tokenizers.words import WordStages
 
 MOST_PIECES = 1 << 18
 BERT_SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -102,24 +102,24 @@ def count_words(texts: Iterable, normalizer, pre_tokenizer, show_progress: bool,
     pieces: Counter = Counter()  # stretches between blanks: few different ones, so each is normalized only once
     counts: Counter = Counter()
     for text in _with_progress(_flatten(texts), show_progress, "Counting words", length):
-        stretches = stretches_of(text, normalizer, pre_tokenizer)
-        if stretches is not None and pre_tokenizer.behind_first is pre_tokenizer:
-            pieces.update(stretches.findall(text))
-            if len(pieces) > MOST_PIECES:  # text without blanks must not fill the memory
-                _count_pieces(pieces, counts, normalizer, pre_tokenizer)
-                pieces.clear()
-        else:
+        found = all_stretches(text, normalizer, pre_tokenizer)
+        if found is None:
             _count_pieces({text: 1}, counts, normalizer, pre_tokenizer)
-    _count_pieces(pieces, counts, normalizer, pre_tokenizer)
+            continue
+        pieces.update(found)
+        if len(pieces) > MOST_PIECES:  # text without blanks must not fill the memory
+            _count_pieces(pieces, counts, normalizer, pre_tokenizer.of_stretch)
+            pieces.clear()
+    _count_pieces(pieces, counts, normalizer, pre_tokenizer and pre_tokenizer.of_stretch)
     return counts
 
 
 def _count_pieces(pieces: dict[str, int], counts: Counter, normalizer, pre_tokenizer) -> None:
+    stages = WordStages(normalizer, pre_tokenizer)
     for piece, count in pieces.items():
-        normalized = normalizer.normalize(piece) if normalizer else AlignedText(piece)
-        words = pre_tokenizer.pre_tokenize(normalized) if pre_tokenizer else [normalized]
-        for word in words:
-            counts[word.text] += count
+        for words, _ in stages.plain_runs(piece):
+            for word in words:
+                counts[word.text] += count
 
 
 def wordpiece_from_counts(word_counts: dict[str, int], *args, **options) -> dict[str, int]:

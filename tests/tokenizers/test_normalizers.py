@@ -4,10 +4,11 @@ import struct
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from edutransformers.tokenizers.aligned_text import AlignedText
+from edutransformers.tokenizers.characters import LATE
 from edutransformers.tokenizers.normalizers import (
     NFC,
     NFD,
@@ -185,6 +186,7 @@ def test_each_normalizer(normalizer, text, normalized, spans):
 )
 def test_normal_forms_are_unicodes(form, text):
     """Python's own, for what was assigned before Unicode 12."""
+    assume(not LATE.search(text))
     assert form().normalize(text).text == unicodedata.normalize(form.__name__, text)
 
 
@@ -211,3 +213,22 @@ def test_patterns():
         Pattern.from_json({"Glob": "*"})
     with pytest.raises(ValueError, match="the normalizer is of type 'Other'"):
         normalizer_from_json({"type": "Other"})
+
+
+AWKWARD = st.text(
+    st.characters(codec="utf-8")
+    | st.sampled_from(" \n\t\0aA'sÉe\u0301\u0323\u1aca\u0f71각\u1100ﬁ①\u3000\u200d\U00011935\U00011930好")
+)
+ALL_KINDS = [
+    BertNormalizer(), BertNormalizer(False, True, False, False), NFC(), NFD(), NFKC(), NFKD(), Lowercase(), Nmt(),
+    StripAccents(), Strip(), Prepend("▁"),Replace(" ", "▁"), Replace("a", ""), Replace("", "x"), Replace("e", "\\1e"),
+    Replace(Pattern(r"\s*", True), "_"),
+    Precompiled(precompiled_blob({"ﬁ": "fi", "e\u0301": "é", "\t": " ", "好": ""})),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("normalizer", [*ALL_KINDS, NormalizerSequence(ALL_KINDS[3:])], ids=lambda n: type(n).__name__)
+@given(text=AWKWARD)
+def test_plain_text_is_rewritten_alike(normalizer, text):
+    """Without spans there are quicker ways; they must give the same text."""
+    assert normalizer.plain(text) == normalizer.normalize(text).text
