@@ -86,24 +86,30 @@ class BertProcessing(PostProcessor):
         return cls(tuple(part["sep"]), tuple(part["cls"]))
 
 
+def template(single: str, pair: str, **special_tokens: tuple[str, int]) -> TemplateProcessing:
+    """A layout as one writes it down: "cls A sep", "cls A sep B:1 sep:1". A and B are the texts; ":1" is the token type.
+
+    special_tokens   name in the layout=(token, id), for example cls=("[CLS]", 101)
+    """
+
+    def parts(layout: str) -> list[dict]:
+        found = []
+        for word in layout.split():
+            name, _, type_id = word.partition(":")
+            kind, what = ("Sequence", name) if name in ("A", "B") else ("SpecialToken", special_tokens[name][0])
+            found.append({kind: {"id": what, "type_id": int(type_id or 0)}})
+        return found
+
+    return TemplateProcessing(
+        parts(single),
+        parts(pair),
+        {token: {"id": token, "ids": [i], "tokens": [token]} for token, i in sorted(special_tokens.values())},
+    )
+
+
 def bert_template(cls_token: str, cls_id: int, sep_token: str, sep_id: int) -> TemplateProcessing:
     """BERT's layout: "[CLS] A [SEP]" and "[CLS] A [SEP] B [SEP]"."""
-
-    def special(token, type_id):
-        return {"SpecialToken": {"id": token, "type_id": type_id}}
-
-    def text(name, type_id):
-        return {"Sequence": {"id": name, "type_id": type_id}}
-
-    single = [special(cls_token, 0), text("A", 0), special(sep_token, 0)]
-    return TemplateProcessing(
-        single=single,
-        pair=[*single, text("B", 1), special(sep_token, 1)],
-        special_tokens={
-            token: {"id": token, "ids": [i], "tokens": [token]}
-            for token, i in sorted([(cls_token, cls_id), (sep_token, sep_id)])
-        },
-    )
+    return template("cls A sep", "cls A sep B:1 sep:1", cls=(cls_token, cls_id), sep=(sep_token, sep_id))
 
 
 NO_SPECIAL_TOKENS = TemplateProcessing(
