@@ -33,6 +33,8 @@ _HOMES = {
     "read_vocab_json": "vocabulary_files",
     "read_vocabulary": "vocabulary_files",
     "train_bpe": "training",
+    "train_unigram": "training",
+    "train_word_level": "training",
     "train_wordpiece": "training",
 }
 

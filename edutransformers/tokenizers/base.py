@@ -2,7 +2,7 @@
 
 The class of a model (`classes/bert.py`) says which stages its engine has and which files it reads; the rest is here:
 arguments and defaults of a call, decoding. Ids and tokens back and forth are in `vocabulary.py`, special tokens by name
-in `special_tokens.py`, reading and writing folders in `saving.py`, training a new vocabulary in `training.py`.
+in `special_tokens.py`, reading and writing folders in `saving.py`, training a new vocabulary in `retraining.py`.
 """
 
 from collections.abc import Sequence
@@ -328,9 +328,10 @@ class PreTrainedTokenizer(VocabularyMixin, SpecialTokensMixin):
     ) -> "PreTrainedTokenizer":
         """A new tokenizer with the same stages and special tokens, its vocabulary trained on an iterator of texts.
 
-        The iterator gives texts or lists of texts; keyword arguments are those of `train_wordpiece`.
+        The iterator gives texts or lists of texts; keyword arguments are those of the model's trainer
+        (`train_wordpiece`, `train_bpe`, `train_unigram`, `train_word_level`).
         """
-        from edutransformers.tokenizers.training import train_new
+        from edutransformers.tokenizers.retraining import train_new
 
         return train_new(self, text_iterator, vocab_size, length, new_special_tokens, special_tokens_map, **kwargs)
 

@@ -1,4 +1,6 @@
-"""Training a BPE or WordPiece vocabulary on texts, and a new tokenizer like an existing one.
+"""Training a vocabulary on texts: WordPiece, BPE, Unigram, word-level. `retraining.py`: a new tokenizer like another.
+
+All of them count words first; what stays in memory is the set of different words and not the texts.
 
 The `tokenizers` library trains WordPiece by merging frequent pairs, as BPE does, with "##" in front of what stands
 inside a word, and keeps the vocabulary without the merges; this does the same. (Google's own trainer, which was never
@@ -10,11 +12,11 @@ from collections.abc import Iterable, Sequence
 
 from edutransformers.logging import tqdm
 from edutransformers.tokenizers.added_tokens import AddedToken
-from edutransformers.tokenizers.engine import Engine
 from edutransformers.tokenizers.merge_training import train_merges
 from edutransformers.tokenizers.normalizers import BertNormalizer
 from edutransformers.tokenizers.pre_tokenizers import BertPreTokenizer
 from edutransformers.tokenizers.stretches import all_stretches
+from edutransformers.tokenizers.unigram_training import unigram_from_counts
 from edutransformers.tokenizers.words import WordStages
 
 MOST_PIECES = 1 << 18
@@ -95,6 +97,82 @@ def train_bpe(
         end_of_word_suffix,
         max_token_length,
     )
+
+
+def train_unigram(
+    texts: Iterable[str | Sequence[str]],
+    vocab_size: int = 8000,
+    special_tokens: Sequence[str | AddedToken] = (),
+    unk_token: str | None = None,
+    initial_alphabet: Sequence[str] = (),
+    shrinking_factor: float = 0.75,
+    n_sub_iterations: int = 2,
+    max_piece_length: int = 16,
+    seed_size: int = 1_000_000,
+    show_progress: bool = True,
+    normalizer=None,
+    pre_tokenizer=None,
+    length: int | None = None,
+) -> tuple[list[tuple[str, float]], int | None]:
+    """([(piece, log-probability), ...], unk_id), as `Unigram` takes them, from texts as `train_wordpiece` takes them.
+
+    vocab_size         how many entries at most, special tokens and all characters included
+    special_tokens     the first entries, with the score 0
+    unk_token          for unknown characters; becomes the first entry if it is not among the special tokens
+    initial_alphabet   characters to keep whether or not they occur
+    shrinking_factor   the share of pieces that is left after each round
+    n_sub_iterations   steps of expectation maximization in each round
+    max_piece_length   in characters
+    seed_size          how many pieces to begin with, at most
+
+    How it works, with equations: unigram_training.py. Without `normalizer` and `pre_tokenizer` a text is one word as it
+    stands; SentencePiece's way is `pre_tokenizer=Metaspace()`. Raises ValueError if vocab_size has no room for all
+    characters.
+
+    >>> model = Unigram(*train_unigram(["a text", "another text"], 100, unk_token="<unk>"))       # doctest: +SKIP
+    """
+    word_counts = count_words(texts, normalizer, pre_tokenizer, show_progress, length)
+    bar = _with_progress(None, show_progress, "Pruning pieces", None)
+
+    def show(pieces: int) -> None:
+        bar.update()
+        bar.set_postfix(pieces=pieces)
+
+    vocab = unigram_from_counts(
+        word_counts,
+        vocab_size,
+        special_tokens,
+        unk_token,
+        initial_alphabet,
+        shrinking_factor,
+        n_sub_iterations,
+        max_piece_length,
+        seed_size,
+        progress=None if bar is None else show,
+    )
+    if bar is not None:
+        bar.close()
+    return vocab
+
+
+def train_word_level(
+    texts: Iterable[str | Sequence[str]],
+    vocab_size: int = 30000,
+    min_frequency: int = 0,
+    special_tokens: Sequence[str | AddedToken] = (),
+    show_progress: bool = True,
+    normalizer=None,
+    pre_tokenizer=None,
+    length: int | None = None,
+) -> dict[str, int]:
+    """{word: id}: special tokens, then the most frequent words; of equally frequent ones those that sort first.
+
+    With `pre_tokenizer=split_characters()` the "words" are characters. Texts as `train_wordpiece` takes them.
+    """
+    counts = count_words(texts, normalizer, pre_tokenizer, show_progress, length)
+    frequent = sorted((-count, word) for word, count in counts.items() if word and count >= min_frequency)
+    tokens = dict.fromkeys([*map(str, special_tokens), *(word for _, word in frequent)])
+    return {token: i for i, token in enumerate(list(tokens)[:vocab_size])}
 
 
 def count_words(texts: Iterable, normalizer, pre_tokenizer, show_progress: bool, length: int | None = None) -> Counter:
@@ -184,44 +262,6 @@ def _spell(word: str, known: set[str], prefix: str, suffix: str) -> list[str]:
         for i, character in enumerate(word)
         if character in known
     ]
-
-
-def train_new(
-    tokenizer, text_iterator, vocab_size, length=None, new_special_tokens=None, special_tokens_map=None, **kwargs
-):
-    """`tokenizer.train_new_from_iterator`: the same class, stages and special tokens with another vocabulary."""
-    renamed = dict(special_tokens_map or {})
-    engine: Engine = tokenizer._engine
-    added = [token for _, token in sorted(engine.added_tokens.by_id.items()) if token.special]
-    added = [_rename(token, renamed) for token in added]
-    added += [
-        token if isinstance(token, AddedToken) else AddedToken(token, special=True)
-        for token in new_special_tokens or ()
-    ]
-    special = [*added, *kwargs.pop("special_tokens", ())]
-    vocab = train_wordpiece(
-        text_iterator,
-        vocab_size,
-        special_tokens=special,
-        continuing_subword_prefix=engine.model.continuing_subword_prefix,
-        normalizer=engine.normalizer,
-        pre_tokenizer=engine.pre_tokenizer,
-        length=length,
-        **kwargs,
-    )
-    settings = {key: value for key, value in tokenizer.init_kwargs.items() if key != "name_or_path"}
-    for name, token in tokenizer.special_tokens_map_extended.items():
-        settings[name] = [_rename(t, renamed) for t in token] if isinstance(token, list) else _rename(token, renamed)
-    if new_special_tokens:
-        settings["additional_special_tokens"] = [*settings.get("additional_special_tokens", []), *new_special_tokens]
-    return type(tokenizer)(vocab=vocab, added_tokens_decoder={vocab[str(token)]: token for token in added}, **settings)
-
-
-def _rename(token, renamed: dict):
-    if str(token) not in renamed:
-        return token
-    new = str(renamed[str(token)])
-    return AddedToken.from_json({**token.to_json(), "content": new}) if isinstance(token, AddedToken) else new
 
 
 def _alphabet(word_counts: dict[str, int], initial_alphabet: Sequence[str], limit: int | None) -> list[str]:
