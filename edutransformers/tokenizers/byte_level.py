@@ -13,6 +13,7 @@ from edutransformers.tokenizers import unicode_tables
 from edutransformers.tokenizers.aligned_text import AlignedText
 from edutransformers.tokenizers.characters import WHITE_SPACE, character_class
 from edutransformers.tokenizers.decoders import Decoder
+from edutransformers.tokenizers.normalizers import Normalizer
 from edutransformers.tokenizers.post_processors import NO_SPECIAL_TOKENS, PostProcessor, Slot
 from edutransformers.tokenizers.pre_tokenizers import PreTokenizer
 
@@ -91,6 +92,20 @@ class ByteLevel(PreTokenizer):
     def alphabet() -> list[str]:
         """All 256 characters: the initial alphabet when training."""
         return sorted(CHARACTERS)
+
+
+class ByteLevelNormalizer(Normalizer):
+    """The whole text written as bytes, before it is cut into words."""
+
+    def apply(self, aligned):
+        _write_as_bytes(aligned)
+
+    def to_json(self) -> dict:
+        return {"type": "ByteLevel"}
+
+    @classmethod
+    def from_json(cls, part: dict) -> "ByteLevelNormalizer":
+        return cls()
 
 
 def _write_as_bytes(word: AlignedText) -> None:

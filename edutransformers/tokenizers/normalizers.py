@@ -326,4 +326,6 @@ NORMALIZERS = {
 
 
 def normalizer_from_json(part: dict) -> Normalizer:
-    return read_stage("normalizer", part, NORMALIZERS)
+    from edutransformers.tokenizers.tokenizer_json import STAGES
+
+    return read_stage("normalizer", part, STAGES["normalizer"])

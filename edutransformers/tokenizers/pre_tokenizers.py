@@ -153,6 +153,25 @@ class CharDelimiterSplit(PreTokenizer):
         return cls(part["delimiter"])
 
 
+class FixedLength(PreTokenizer):
+    """Words of `length` characters each, the last one shorter: for what has no words, such as DNA."""
+
+    def __init__(self, length: int = 5):
+        if length < 1:
+            raise ValueError(f"length is {length}: expected 1 character or more.")
+        self.length = length
+
+    def split(self, text: str) -> list[tuple[int, int]]:
+        return [(start, min(start + self.length, len(text))) for start in range(0, len(text), self.length)]
+
+    def to_json(self) -> dict:
+        return {"type": "FixedLength", "length": self.length}
+
+    @classmethod
+    def from_json(cls, part: dict) -> "FixedLength":
+        return cls(part.get("length", 5))
+
+
 class Split(PreTokenizer):
     """Cut at the matches of a pattern; with `invert` between them. `behavior`: see `split_behavior`."""
 
@@ -301,6 +320,7 @@ PRE_TOKENIZERS = {
     "BertPreTokenizer": BertPreTokenizer,
     "CharDelimiterSplit": CharDelimiterSplit,
     "Digits": Digits,
+    "FixedLength": FixedLength,
     "Metaspace": Metaspace,
     "Punctuation": Punctuation,
     "Sequence": PreTokenizerSequence,

@@ -1,16 +1,57 @@
 """Reading a stage of tokenizer.json: its "type" names the class."""
 
+# Early files leave the type out: then what a part holds tells what it is. The first that fits counts.
+_WITHOUT_TYPE = {
+    "normalizer": {
+        "BertNormalizer": ("clean_text", "handle_chinese_chars", "lowercase"),
+        "Strip": ("strip_left", "strip_right"),
+        "Prepend": ("prepend",),
+        "Replace": ("pattern", "content"),
+        "Sequence": ("normalizers",),
+    },
+    "model": {
+        "BPE": ("vocab", "merges"),
+        "WordPiece": ("vocab", "unk_token", "continuing_subword_prefix", "max_input_chars_per_word"),
+        "WordLevel": ("vocab", "unk_token"),
+        "Unigram": ("vocab", "unk_id"),
+    },
+    "post_processor": {
+        "RobertaProcessing": ("sep", "cls", "trim_offsets", "add_prefix_space"),
+        "BertProcessing": ("sep", "cls"),
+        "ByteLevel": ("add_prefix_space", "trim_offsets"),
+        "TemplateProcessing": ("single", "pair", "special_tokens"),
+        "Sequence": ("processors",),
+    },
+    "decoder": {
+        "BPEDecoder": ("suffix",),
+        "ByteLevel": ("add_prefix_space", "trim_offsets"),
+        "WordPiece": ("prefix", "cleanup"),
+        "Metaspace": ("replacement", "add_prefix_space"),
+        "CTC": ("pad_token", "word_delimiter_token", "cleanup"),
+        "Replace": ("pattern", "content"),
+        "Strip": ("content", "start", "stop"),
+        "Sequence": ("decoders",),
+    },
+}
+
 
 def read_stage(name: str, part: dict | None, classes: dict[str, type]):
     """The stage that `part` describes, of one of `classes`; None for none. Raises ValueError for an unknown type."""
     if part is None:
         return None
-    kind = part.get("type") if isinstance(part, dict) else None
-    if kind not in classes:
+    kind = _kind(name, part) if isinstance(part, dict) else None
+    if not isinstance(kind, str) or kind not in classes:
         raise ValueError(
             f"the {name} is of type {kind!r}, which edutransformers can't build; it knows {', '.join(classes)}."
         )
     return read_part(name, part, classes[kind].from_json)
+
+
+def _kind(name: str, part: dict) -> str | None:
+    if "type" in part:
+        return part["type"]
+    kinds = _WITHOUT_TYPE.get(name, {})
+    return next((kind for kind, keys in kinds.items() if all(key in part for key in keys)), None)
 
 
 def read_part(name: str, part, read):

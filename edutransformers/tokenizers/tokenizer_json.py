@@ -12,7 +12,13 @@ import re
 
 from edutransformers.tokenizers.added_tokens import AddedToken
 from edutransformers.tokenizers.bpe import BPE
-from edutransformers.tokenizers.byte_level import ByteLevel, ByteLevelDecoder, ByteLevelProcessor, RobertaProcessing
+from edutransformers.tokenizers.byte_level import (
+    ByteLevel,
+    ByteLevelDecoder,
+    ByteLevelNormalizer,
+    ByteLevelProcessor,
+    RobertaProcessing,
+)
 from edutransformers.tokenizers.decoders import DECODERS
 from edutransformers.tokenizers.engine import Engine
 from edutransformers.tokenizers.normalizers import NORMALIZERS
@@ -22,13 +28,14 @@ from edutransformers.tokenizers.pre_tokenizers import PRE_TOKENIZERS
 from edutransformers.tokenizers.stages import read_part, read_stage
 from edutransformers.tokenizers.strategies import TruncationStrategy
 from edutransformers.tokenizers.truncation import Truncation
+from edutransformers.tokenizers.unicode_scripts import UnicodeScripts
 from edutransformers.tokenizers.unigram import Unigram
 from edutransformers.tokenizers.word_level import WordLevel
 from edutransformers.tokenizers.wordpiece import WordPiece
 
 STAGES = {
-    "normalizer": NORMALIZERS,
-    "pre_tokenizer": {**PRE_TOKENIZERS, "ByteLevel": ByteLevel},
+    "normalizer": {**NORMALIZERS, "ByteLevel": ByteLevelNormalizer},
+    "pre_tokenizer": {**PRE_TOKENIZERS, "ByteLevel": ByteLevel, "UnicodeScripts": UnicodeScripts},
     "model": {"BPE": BPE, "Unigram": Unigram, "WordLevel": WordLevel, "WordPiece": WordPiece},
     "post_processor": {**POST_PROCESSORS, "ByteLevel": ByteLevelProcessor, "RobertaProcessing": RobertaProcessing},
     "decoder": {**DECODERS, "ByteLevel": ByteLevelDecoder},
@@ -52,7 +59,11 @@ def engine_from_json(content: dict) -> Engine:
     """The same from the file's content, already parsed."""
     if not isinstance(content, dict) or not isinstance(content.get("model"), dict):
         raise ValueError("A tokenizer.json is a JSON object with a 'model' that is one, too; this is something else.")
-    stages = {name: _read_stage(name, content.get(name)) for name in STAGES}
+    if content.get("version", "1.0") != "1.0":
+        raise ValueError(
+            f"The version is {content['version']!r}; edutransformers reads version '1.0' of tokenizer.json."
+        )
+    stages = {name: read_stage(name, content.get(name), classes) for name, classes in STAGES.items()}
     engine = Engine(**stages)
     engine.truncation = read_part("truncation", content.get("truncation"), _read_truncation)
     engine.padding = read_part("padding", content.get("padding"), _read_padding)
@@ -73,12 +84,6 @@ def engine_to_json(engine: Engine) -> dict:
 
 
 _WRITING_ORDER = ("normalizer", "pre_tokenizer", "post_processor", "decoder", "model")
-
-
-def _read_stage(name: str, part: dict | None):
-    if name == "model" and "type" not in part and "continuing_subword_prefix" in part and "merges" not in part:
-        part = {**part, "type": "WordPiece"}  # early files leave the type out
-    return read_stage(name, part, STAGES[name])
 
 
 def _read_truncation(part: dict) -> Truncation:
