@@ -57,9 +57,9 @@ def find_repeated_substrings(words: Iterable[str], longest: int) -> RepeatedSubs
     found = []
     for length in range(2, longest + 1):
         # Runs of places that have this many characters in common; a run that has no more in common ends here.
-        is_border = np.concatenate([[True], common < length])
+        is_border = np.concatenate([[True], common < length])[: len(places)]
         first = np.flatnonzero(is_border)
-        behind = np.append(first[1:], len(places))
+        behind = np.append(first, len(places))[1:]
         exact = np.concatenate([[0], np.cumsum(common == length)])
         chosen = (exact[behind - 1] > exact[first]) & (room[first] >= length)
         first, behind = first[chosen], behind[chosen]

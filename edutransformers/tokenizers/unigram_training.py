@@ -179,7 +179,7 @@ class ExpectationMaximization:
         _, expected = self.expected_counts()
         kept = 1 + np.flatnonzero(expected[1:] >= FEWEST)
         self._keep(kept)
-        self._set_scores(digamma(expected[kept]) - digamma(expected[kept].sum()))
+        self._set_scores(digamma(expected[kept]) - digamma(max(expected[kept].sum(), FEWEST)))
 
     def losses(self) -> np.ndarray:
         """The likelihood that is lost without each piece: inf for what has no alternative, −inf if it isn't used."""

@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edutransformers.tokenizers import BPE, AddedToken, BertTokenizer, ByteLevel, train_bpe, train_wordpiece
+from edutransformers.tokenizers import BPE, BertTokenizer, ByteLevel, train_bpe, train_word_level, train_wordpiece
 from edutransformers.tokenizers.merge_training import train_merges
 from edutransformers.tokenizers.pre_tokenizers import WhitespaceSplit
 from edutransformers.tokenizers.training import MOST_PIECES, count_words
+from edutransformers.tokenizers.word_level import split_characters
 
 TEXTS = ["the dog and the other dog", "The dogs bathe there", "a bath, then another"]
 
@@ -99,36 +100,6 @@ def test_errors():
         train_wordpiece([3], 10, show_progress=False)
 
 
-def test_train_new_from_iterator():
-    old = BertTokenizer(
-        vocab=["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "x"], do_lower_case=False, padding_side="left"
-    )
-    old.add_special_tokens({"additional_special_tokens": ["<x>"]})
-    new = old.train_new_from_iterator([TEXTS], 45, new_special_tokens=["<y>"], show_progress=False)
-    assert new.convert_ids_to_tokens([0, 1, 2, 3, 4, 5, 6]) == [
-        "[PAD]",
-        "[UNK]",
-        "[CLS]",
-        "[SEP]",
-        "[MASK]",
-        "<x>",
-        "<y>",
-    ]
-    assert new.tokenize("The dog <x> <y>")[-2:] == ["<x>", "<y>"]
-    assert new("the dog").input_ids[0] == new.cls_token_id
-    assert (new.padding_side, len(new), len(old)) == ("left", 45, 7)
-    assert new.additional_special_tokens == ["<x>", "<y>"]
-
-
-def test_train_new_with_renamed_tokens():
-    old = BertTokenizer()
-    new = old.train_new_from_iterator(
-        TEXTS, 60, special_tokens_map={"[CLS]": "<s>"}, new_special_tokens=[AddedToken("<z>")], show_progress=False
-    )
-    assert new.cls_token == "<s>"
-    assert new.decode(new("the dog").input_ids) == "<s> the dog [SEP]"
-
-
 # -- byte-pair encoding -----------------------------------------------------------------------------------------------
 
 
@@ -163,3 +134,22 @@ def test_max_token_length():
     assert max(map(len, vocab)) == 3  # below 4, as in the reference
     whole, _ = train_bpe(TEXTS * 5, 100, show_progress=False, pre_tokenizer=WhitespaceSplit())
     assert max(map(len, whole)) > 4
+
+
+# -- words and characters ---------------------------------------------------------------------------------------------
+
+
+def test_word_level():
+    vocab = train_word_level(["b a b <s> c", "c é"], 6, special_tokens=["<s>"], **quiet(WhitespaceSplit()))
+    assert list(vocab.items()) == [("<s>", 0), ("b", 1), ("c", 2), ("a", 3), ("é", 4)]
+    assert list(train_word_level(["b a b <s> c", "c é"], 3, **quiet(WhitespaceSplit()))) == ["b", "c", "<s>"]
+    frequent = train_word_level(["b a b <s> c", "c é"], min_frequency=2, **quiet(WhitespaceSplit()))
+    assert list(frequent) == ["b", "c"]
+
+
+def test_characters():
+    assert train_word_level(["ba b\n", "b"], **quiet(split_characters())) == {"b": 0, "\n": 1, " ": 2, "a": 3}
+
+
+def quiet(pre_tokenizer):
+    return {"pre_tokenizer": pre_tokenizer, "show_progress": False}
