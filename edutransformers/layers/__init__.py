@@ -7,7 +7,8 @@ from .composition import AddNorm, Checkpoint, DropoutLinear, Residual, Sequentia
 from .dropout import Dropout
 from .embedding import Embedding
 from .feed_forward import FeedForward
-from .linear import Linear
+from .key_value_cache import KeyValueCache, LayerPast
+from .linear import Conv1D, Linear
 from .normalization import LayerNorm
 from .positions import LearnedPositions, RelativePositions, SinusoidalPositions, sinusoids
 
@@ -16,11 +17,14 @@ __all__ = [
     "AddNorm",
     "BatchThreads",
     "Checkpoint",
+    "Conv1D",
     "Dropout",
     "DropoutLinear",
     "Embedding",
     "FeedForward",
+    "KeyValueCache",
     "LayerNorm",
+    "LayerPast",
     "LearnedPositions",
     "Linear",
     "MultiHeadAttention",

@@ -12,8 +12,8 @@ from .positions import RelativePositions
 
 class MultiHeadAttentionCache(NamedTuple):
     query: tuple
-    key: tuple
-    value: tuple
+    key: tuple | None
+    value: tuple | None
     relative: tuple | None
     attention: tuple
     output: tuple
@@ -49,18 +49,29 @@ class MultiHeadAttention(Module):
         self.dropout = Dropout(dropout)
         self.output = Linear(width, width, generator=generator)
 
-    def forward(self, x, source=None, visible=None, head_mask=None, generator=None, return_weights=False):
+    def forward(self, x, source=None, visible=None, head_mask=None, generator=None, return_weights=False, past=None):
         """-> ((y (B, T, D), weights (B, H, T, S) or None), cache)
 
         visible    booleans (B|1, H|1, T|1, S): which keys a query may see; None: all
         head_mask  (H,) or broadcastable to (B, H, 1, 1): a factor for each head's weights
         generator  for dropout in training mode
+        past       this layer's LayerPast: keys and values of earlier tokens, to which those of x are added (for
+                   cross-attention: those of the source, computed once)
         """
-        keys_from = x if source is None else source
         q, query_cache = self.query.forward(x)
-        k, key_cache = self.key.forward(keys_from)
-        v, value_cache = self.value.forward(keys_from)
-        q, k, v = self.split(q), self.split(k), self.split(v)
+        q = self.split(q)
+        key_cache = value_cache = None
+        if source is not None and past is not None and past.source is not None:
+            k, v = past.source
+        else:
+            keys_from = x if source is None else source
+            k, key_cache = self.key.forward(keys_from)
+            v, value_cache = self.value.forward(keys_from)
+            k, v = self.split(k), self.split(v)
+            if past is not None and source is None:
+                k, v = past.append(k, v)
+            elif past is not None:
+                past.source = (k, v)
 
         bias, relative_cache = None, None
         if self.relative is not None:
@@ -95,7 +106,8 @@ class MultiHeadAttention(Module):
     def backward(self, dy, cache, dweights=None):
         """dy (B, T, D) -> dx for self-attention; dx, dsource for cross-attention.
 
-        Self-attention uses x three times (for queries, keys and values), so its gradient is the sum of three.
+        Self-attention uses x three times (for queries, keys and values), so its gradient is the sum of three. What came
+        out of a `past` has no gradient.
         """
         dcontext = self.split(self.output.backward(dy, cache.output))
         dq, dk, dv, dbias = attention_backward(dcontext, cache.attention, dweights)
@@ -104,6 +116,10 @@ class MultiHeadAttention(Module):
             dq += dq_of_bias
             dk += dk_of_bias
         dx = self.query.backward(self.merge(dq), cache.query)
+        if cache.key is None:
+            return dx, None
+        if cache.self_attention:
+            dk, dv = dk[:, :, -dq.shape[2] :], dv[:, :, -dq.shape[2] :]
         dsource = self.key.backward(self.merge(dk), cache.key)
         dsource += self.value.backward(self.merge(dv), cache.value)
         if cache.self_attention:

@@ -5,6 +5,7 @@ import numpy as np
 from ..backend import BatchShare
 from ..module import Module, keep
 from ..speed import run_side_by_side, use_batch_threads
+from .key_value_cache import KeyValueCache
 
 
 class BatchThreads(Module):
@@ -21,9 +22,12 @@ class BatchThreads(Module):
         self.inner = inner
 
     def forward(self, x, *inputs, generator=None, **shared):
-        """x and `inputs` are split along the first axis (None, or an axis of 1, serves all shares); `shared` is not."""
+        """x and `inputs` are split along the first axis (None, or an axis of 1, serves all shares); `shared` is not.
+
+        With a key/value cache `past` of earlier tokens nothing is split: such steps are short.
+        """
         batch = len(x)
-        shares = _shares(x)
+        shares = _shares(x) if shared.get("past") is None else [slice(0, batch)]
         if len(shares) == 1:
             output, cache = self.inner.forward(x, *inputs, generator=generator, **shared)
             return output, keep(shares, [cache])
@@ -71,5 +75,8 @@ def _join(parts):
     """The shares' results put together again, entry by entry."""
     first = parts[0]
     if isinstance(first, (list, tuple)):
-        return type(first)(_join(entries) for entries in zip(*parts))
+        entries = [_join(entries) for entries in zip(*parts)]
+        return type(first)(*entries) if hasattr(first, "_fields") else type(first)(entries)
+    if isinstance(first, KeyValueCache):
+        return KeyValueCache.join(parts)
     return None if first is None else np.concatenate(parts)

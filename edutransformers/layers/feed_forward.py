@@ -26,6 +26,7 @@ class FeedForward(Module):
                  In inference only one chunk's middle exists at any time.
     recompute    keep only x for the backward pass, and compute each chunk's middle again there. Without it the chunks'
                  middles are all kept, as much as one piece would keep.
+    linear       the class of both linear maps: Linear, or Conv1D
     """
 
     def __init__(
@@ -36,12 +37,13 @@ class FeedForward(Module):
         chunk_size: int = 0,
         recompute: bool = False,
         generator: np.random.Generator | None = None,
+        linear: type[Module] = Linear,
     ):
         if chunk_size < 0:
             raise ValueError(f"chunk_size is {chunk_size}: expected 0 (no chunking) or a number of tokens")
-        self.up = Linear(width, inner_width, generator=generator)
+        self.up = linear(width, inner_width, generator=generator)
         self.activation = Activation(activation)
-        self.down = Linear(inner_width, width, generator=generator)
+        self.down = linear(inner_width, width, generator=generator)
         self.chunk_size = chunk_size
         self.recompute = recompute
 

@@ -18,7 +18,6 @@ from ..layers import (
     Activation,
     AddNorm,
     BatchThreads,
-    Checkpoint,
     Dropout,
     DropoutLinear,
     Embedding,
@@ -30,18 +29,19 @@ from ..layers import (
     RelativePositions,
 )
 from ..losses import ClassificationLoss, CrossEntropyLoss, NextTokenLoss, SpanLoss
-from ..module import Module, ModuleList, Parameter, keep
+from ..module import Module, Parameter, keep
 from .base import PretrainedConfig, PreTrainedModel, add_gradients, check_output_names
 from .outputs import (
-    BaseModelOutputWithPooling,
+    BaseModelOutputWithPoolingAndCrossAttentions,
     BertForPreTrainingOutput,
-    CausalLMOutput,
+    CausalLMOutputWithCrossAttentions,
     MaskedLMOutput,
     MultipleChoiceModelOutput,
     NextSentencePredictorOutput,
     SequenceClassifierOutput,
     TokenClassifierOutput,
 )
+from .stack import LayerStack, gradients_for_stack, output_fields, past_of
 from .tasks import MultipleChoiceTask, SpanTask, TaskModel, VocabularyTask, loss_cache_of
 from .text_inputs import check_text_inputs, default_ids, head_mask_by_layer, visible_source, visible_tokens
 
@@ -201,16 +201,24 @@ class BertLayer(Module):
         self.output_norm = AddNorm(width, eps, dropout)
 
     def forward(
-        self, x, visible=None, head_mask=None, source=None, source_visible=None, generator=None, return_weights=False
+        self,
+        x,
+        visible=None,
+        head_mask=None,
+        source=None,
+        source_visible=None,
+        generator=None,
+        return_weights=False,
+        past=None,
     ):
         (a, weights), attention_cache = self.attention.forward(
-            x, visible=visible, head_mask=head_mask, generator=generator, return_weights=return_weights
+            x, None, visible, head_mask, generator, return_weights, past
         )
         a, attention_norm_cache = self.attention_norm.forward(a, x, generator, out=a)
         cross_weights = cross_cache = cross_norm_cache = None
         if source is not None:
             (c, cross_weights), cross_cache = self.cross_attention.forward(
-                a, source, source_visible, head_mask, generator=generator, return_weights=return_weights
+                a, source, source_visible, head_mask, generator, return_weights, past
             )
             a, cross_norm_cache = self.cross_attention_norm.forward(c, a, generator, out=c)
         f, feed_forward_cache = self.feed_forward.forward(a)
@@ -240,56 +248,13 @@ class BertLayer(Module):
         return dx, dsource
 
 
-class BertEncoder(Module):
+class BertEncoder(LayerStack):
     """L layers one after the other."""
 
+    checkpoint_names = {}  # they stand under "layer" in BERT's checkpoints
+
     def __init__(self, config: BertConfig):
-        self.layer = ModuleList(BertLayer(config) for _ in range(config.num_hidden_layers))
-        self.gradient_checkpointing = False
-
-    def forward(
-        self,
-        x,
-        visible=None,
-        source=None,
-        source_visible=None,
-        *,
-        head_mask=None,
-        return_weights=False,
-        return_hidden_states=False,
-        generator=None,
-    ):
-        """-> ((last state, all L + 1 states or [], all weights, all cross weights), caches)"""
-        hidden_states, all_weights, all_cross_weights, caches = [x], [], [], []
-        for index, layer in enumerate(self.steps()):
-            mask = None if head_mask is None else head_mask[index]
-            (x, weights, cross_weights), cache = layer.forward(
-                x, visible, mask, source, source_visible, generator, return_weights
-            )
-            hidden_states.append(x)
-            all_weights.append(weights)
-            all_cross_weights.append(cross_weights)
-            caches.append(cache)
-        states = hidden_states if return_hidden_states else []
-        return (x, states, all_weights, all_cross_weights), keep(*caches)
-
-    def backward(self, d_output, cache):
-        """(d_hidden_states, d_weights, d_cross_weights), lists with None for what the loss did not use -> dx, dsource
-
-        The last hidden state's gradient is that of the last state.
-        """
-        d_hidden_states, d_weights, d_cross_weights = d_output
-        dx, dsource = d_hidden_states[-1], None
-        for index in reversed(range(len(cache))):
-            if dx is not None:
-                dlayer = (dx, d_weights[index], d_cross_weights[index])
-                dx, dsource_of_layer = self.steps()[index].backward(dlayer, cache[index])
-                dsource = add_gradients(dsource, dsource_of_layer)
-            dx = add_gradients(dx, d_hidden_states[index])
-        return dx, dsource
-
-    def steps(self):
-        return [Checkpoint(layer) if self.gradient_checkpointing else layer for layer in self.layer]
+        super().__init__(BertLayer(config) for _ in range(config.num_hidden_layers))
 
 
 class PoolerCache(NamedTuple):
@@ -398,15 +363,18 @@ class BertModel(BertPreTrainedModel):
         inputs_embeds=None,
         encoder_hidden_states=None,
         encoder_attention_mask=None,
+        past_key_values=None,
+        use_cache=None,
         output_attentions=None,
         output_hidden_states=None,
         generator=None,
     ):
-        """-> (BaseModelOutputWithPooling, cache)
+        """-> (BaseModelOutputWithPoolingAndCrossAttentions, cache)
 
         input_ids (B, T), or inputs_embeds (B, T, D) instead; attention_mask (B, T) or (B, T, T), 1 = look, 0 = hide;
         token_type_ids (B, T) segments; position_ids (B or 1, T); head_mask (H,) or (L, H) factors;
         encoder_hidden_states (B, S, D) with encoder_attention_mask (B, S) for a decoder with cross-attention;
+        past_key_values and use_cache for a decoder that reads a text piece by piece (see KeyValueCache);
         generator for dropout in training mode (default: the model's own).
         """
         config = self.config
@@ -418,33 +386,30 @@ class BertModel(BertPreTrainedModel):
                 "encoder_hidden_states were passed, but this model has no cross-attention: "
                 "build it with BertConfig(is_decoder=True, add_cross_attention=True)"
             )
-        B, T = check_text_inputs(config, input_ids, inputs_embeds)
+        past, use_cache = past_of(config, past_key_values, use_cache if config.is_decoder else False)
+        past_length = 0 if past is None else past.length
+        B, T = check_text_inputs(config, input_ids, inputs_embeds, past_length)
         table = self.get_input_embeddings().weight.data
-        token_type_ids, position_ids = default_ids(config, B, T, token_type_ids, position_ids)
+        token_type_ids, position_ids = default_ids(config, B, T, token_type_ids, position_ids, past_length)
 
         x, embeddings_cache = self.embeddings.forward(input_ids, token_type_ids, position_ids, inputs_embeds, generator)
-        (x, hidden_states, weights, cross_weights), encoder_cache = BatchThreads(self.encoder).forward(
+        layers, encoder_cache = BatchThreads(self.encoder).forward(
             x,
-            visible_tokens(config, attention_mask, B, T, table),
+            visible_tokens(config.is_decoder, attention_mask, B, T, table, past_length),
             encoder_hidden_states,
             visible_source(config, encoder_hidden_states, encoder_attention_mask, B, T, table),
             head_mask=head_mask_by_layer(config, head_mask, table),
+            past=past,
+            use_cache=use_cache,
             return_weights=output_attentions,
             return_hidden_states=output_hidden_states,
             generator=generator,
         )
-        pooled, pooler_cache = None, None
+        x, pooled, pooler_cache = layers.x, None, None
         if self.pooler is not None:
             pooled, pooler_cache = self.pooler.forward(x)
-        output = BaseModelOutputWithPooling(
-            last_hidden_state=x,
-            pooler_output=pooled,
-            hidden_states=tuple(hidden_states) if output_hidden_states else None,
-            attentions=tuple(weights) if output_attentions else None,
-            cross_attentions=(
-                tuple(cross_weights) if output_attentions and encoder_hidden_states is not None else None
-            ),
-        )
+        fields = output_fields(layers, output_hidden_states, output_attentions, encoder_hidden_states is not None)
+        output = BaseModelOutputWithPoolingAndCrossAttentions(x, pooled, **fields)
         return output, keep(ModelCache, embeddings_cache, encoder_cache, pooler_cache, x.shape)
 
     def backward(self, d_output, cache):
@@ -454,20 +419,12 @@ class BertModel(BertPreTrainedModel):
         """
         names = ("last_hidden_state", "hidden_states", "attentions", "cross_attentions")
         check_output_names(d_output, names if self.pooler is None else (*names, "pooler_output"), self)
-        layers = self.config.num_hidden_layers
-        d_hidden_states = list(d_output.get("hidden_states") or [None] * (layers + 1))
         d_last = d_output.get("last_hidden_state")
         if d_output.get("pooler_output") is not None:
             d_last = add_gradients(d_last, self.pooler.backward(d_output["pooler_output"], cache.pooler))
-        d_hidden_states[-1] = add_gradients(d_hidden_states[-1], d_last)
-        if d_hidden_states[-1] is None:  # a loss of, say, attentions alone: the way down starts with 0
-            table = self.get_input_embeddings().weight.data
-            d_hidden_states[-1] = array_module(table).zeros(cache.shape, dtype=table.dtype)
-        d_weights = d_output.get("attentions") or [None] * layers
-        d_cross_weights = d_output.get("cross_attentions") or [None] * layers
-
-        d_encoder = (d_hidden_states, d_weights, d_cross_weights)
-        dx, dsource = BatchThreads(self.encoder).backward(d_encoder, cache.encoder)
+        table = self.get_input_embeddings().weight.data
+        d_stack = gradients_for_stack(d_output, d_last, self.config.num_hidden_layers, cache.shape, table)
+        dx, dsource = BatchThreads(self.encoder).backward(d_stack, cache.encoder)
         d_inputs = {"inputs_embeds": self.embeddings.backward(dx, cache.embeddings)}
         if dsource is not None:
             d_inputs["encoder_hidden_states"] = dsource
@@ -498,7 +455,7 @@ class BertLMHeadModel(VocabularyTask, BertPreTrainedModel):
     """Which word comes next? With `is_decoder=True` each token sees only itself and those before it."""
 
     checkpoint_names = {"head": "cls.predictions"}
-    output_class = CausalLMOutput
+    output_class = CausalLMOutputWithCrossAttentions
 
     def build(self, config):
         self.bert = BertModel(config, add_pooling_layer=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..backend import Array
+from ..layers.key_value_cache import KeyValueCache
 from ..module import ModelOutput
 
 
@@ -17,9 +18,19 @@ class BaseModelOutput(ModelOutput):
 
 
 @dataclass(repr=False)
-class BaseModelOutputWithPooling(ModelOutput):
+class BaseModelOutputWithPoolingAndCrossAttentions(ModelOutput):
     last_hidden_state: Array | None = None  # (B, T, D)
     pooler_output: Array | None = None  # (B, D)
+    past_key_values: KeyValueCache | None = None
+    hidden_states: tuple[Array, ...] | None = None
+    attentions: tuple[Array, ...] | None = None
+    cross_attentions: tuple[Array, ...] | None = None
+
+
+@dataclass(repr=False)
+class BaseModelOutputWithPastAndCrossAttentions(ModelOutput):
+    last_hidden_state: Array | None = None  # (B, T, D)
+    past_key_values: KeyValueCache | None = None
     hidden_states: tuple[Array, ...] | None = None
     attentions: tuple[Array, ...] | None = None
     cross_attentions: tuple[Array, ...] | None = None
@@ -34,9 +45,10 @@ class MaskedLMOutput(ModelOutput):
 
 
 @dataclass(repr=False)
-class CausalLMOutput(ModelOutput):
+class CausalLMOutputWithCrossAttentions(ModelOutput):
     loss: Array | None = None
     logits: Array | None = None  # (B, T, V)
+    past_key_values: KeyValueCache | None = None
     hidden_states: tuple[Array, ...] | None = None
     attentions: tuple[Array, ...] | None = None
     cross_attentions: tuple[Array, ...] | None = None
@@ -54,6 +66,26 @@ class NextSentencePredictorOutput(ModelOutput):
 class SequenceClassifierOutput(ModelOutput):
     loss: Array | None = None
     logits: Array | None = None  # (B, labels)
+    hidden_states: tuple[Array, ...] | None = None
+    attentions: tuple[Array, ...] | None = None
+
+
+@dataclass(repr=False)
+class SequenceClassifierOutputWithPast(ModelOutput):
+    loss: Array | None = None
+    logits: Array | None = None  # (B, labels)
+    past_key_values: KeyValueCache | None = None
+    hidden_states: tuple[Array, ...] | None = None
+    attentions: tuple[Array, ...] | None = None
+
+
+@dataclass(repr=False)
+class GPT2DoubleHeadsModelOutput(ModelOutput):
+    loss: Array | None = None
+    mc_loss: Array | None = None
+    logits: Array | None = None  # (B, C, T, V)
+    mc_logits: Array | None = None  # (B, C)
+    past_key_values: KeyValueCache | None = None
     hidden_states: tuple[Array, ...] | None = None
     attentions: tuple[Array, ...] | None = None
 

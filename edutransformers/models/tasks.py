@@ -37,7 +37,7 @@ class TaskModel(PreTrainedModel):
         if labels is not None:
             loss, loss_cache = self.loss.forward(logits, labels)
         fields = self.output_class.__dataclass_fields__
-        names = ("hidden_states", "attentions", "cross_attentions")
+        names = ("past_key_values", "hidden_states", "attentions", "cross_attentions")
         more = {name: states[name] for name in names if name in states and name in fields}
         return self.output_class(loss=loss, logits=logits, **more), keep(TaskCache, base_cache, head_cache, loss_cache)
 

@@ -7,8 +7,11 @@ from ..functional.masks import causal_visible, padding_visible
 from ..layers.embedding import check_ids
 
 
-def check_text_inputs(config, input_ids, inputs_embeds) -> tuple[int, int]:
-    """-> (B, T). Exactly one of input_ids (B, T) and inputs_embeds (B, T, D), not empty, not longer than the model."""
+def check_text_inputs(config, input_ids, inputs_embeds, past_length: int = 0) -> tuple[int, int]:
+    """-> (B, T). Exactly one of input_ids (B, T) and inputs_embeds (B, T, D), not empty, not longer than the model.
+
+    past_length: how many tokens were read before these.
+    """
     if (input_ids is None) == (inputs_embeds is None):
         raise ValueError("pass either input_ids or inputs_embeds, not both and not neither")
     given, name = (input_ids, "input_ids") if inputs_embeds is None else (inputs_embeds, "inputs_embeds")
@@ -31,6 +34,10 @@ def check_text_inputs(config, input_ids, inputs_embeds) -> tuple[int, int]:
             f"{name} has {T} tokens, but this model has positions for {longest}; "
             f"tokenize with truncation=True, max_length={longest}"
         )
+    if longest < past_length + T:
+        raise ValueError(
+            f"{name} has {T} tokens and past_key_values {past_length}, but this model has positions for {longest}"
+        )
     return B, T
 
 
@@ -46,8 +53,8 @@ def check_choices(input_ids, inputs_embeds) -> tuple[int, int]:
     return given.shape[:2]
 
 
-def default_ids(config, B: int, T: int, token_type_ids, position_ids):
-    """Segments default to all 0, positions to 0 … T−1."""
+def default_ids(config, B: int, T: int, token_type_ids, position_ids, past_length: int = 0):
+    """Segments default to all 0, positions to 0 … T−1, counted on from what was read before."""
     if token_type_ids is None:
         token_type_ids = np.zeros((B, T), dtype=np.int64)
     else:
@@ -55,14 +62,18 @@ def default_ids(config, B: int, T: int, token_type_ids, position_ids):
         if tuple(token_type_ids.shape) != (B, T):
             raise ValueError(f"token_type_ids has shape {tuple(token_type_ids.shape)}, expected {(B, T)}")
         check_range(token_type_ids, config.type_vocab_size, "token_type_ids", "segments")
+    return token_type_ids, default_positions(config, B, T, position_ids, past_length)
+
+
+def default_positions(config, B: int, T: int, position_ids, past_length: int = 0):
+    """position_ids (B or 1, T), checked; without them P … P+T−1 behind P tokens that were read before."""
     if position_ids is None:
-        position_ids = np.arange(T)[None]
-    else:
-        check_array(position_ids, "position_ids")
-        if tuple(position_ids.shape) not in ((B, T), (1, T)):
-            raise ValueError(f"position_ids has shape {tuple(position_ids.shape)}, expected {(B, T)} or {(1, T)}")
-        check_range(position_ids, config.max_position_embeddings, "position_ids", "positions")
-    return token_type_ids, position_ids
+        return np.arange(past_length, past_length + T)[None]
+    check_array(position_ids, "position_ids")
+    if tuple(position_ids.shape) not in ((B, T), (1, T)):
+        raise ValueError(f"position_ids has shape {tuple(position_ids.shape)}, expected {(B, T)} or {(1, T)}")
+    check_range(position_ids, config.max_position_embeddings, "position_ids", "positions")
+    return position_ids
 
 
 def check_array(x, name: str) -> None:
@@ -79,17 +90,18 @@ def check_range(ids, count: int, name: str, things: str) -> None:
         raise ValueError(f"{name} holds {wrong}, but this model has {count} {things}: expected 0 to {count - 1}")
 
 
-def visible_tokens(config, attention_mask, B: int, T: int, like):
-    """Which tokens each token may see, booleans (B|1, 1, T|1, T), or None: all.
+def visible_tokens(is_decoder: bool, attention_mask, B: int, T: int, like, past_length: int = 0):
+    """Which tokens each token may see, booleans (B|1, 1, T|1, S), or None: all. S = past_length + T.
 
-    A decoder's tokens see only what stands before them; a mask (B, T, T) says even that itself, as in the original.
+    A decoder's tokens see only what stands before them; a mask (B, T, S) says even that itself, as in the original.
     """
+    S = past_length + T
     visible = None
     if attention_mask is not None:
         check_array(attention_mask, "attention_mask")
-        visible = padding_visible(attention_mask, B, T, T, like)
-    if config.is_decoder and (attention_mask is None or attention_mask.ndim == 2):
-        causal = causal_visible(T, T, array_module(like))
+        visible = padding_visible(attention_mask, B, T, S, like)
+    if is_decoder and T > 1 and (attention_mask is None or attention_mask.ndim == 2):  # a last token alone sees all
+        causal = causal_visible(T, S, array_module(like))
         visible = causal if visible is None else visible & causal
     return visible
 

@@ -26,6 +26,7 @@ TINY = {
     "intermediate_size": 29,
     "max_position_embeddings": 13,
     "type_vocab_size": 3,
+    "use_cache": False,
 }
 BATCH, TOKENS, CHOICES, SOURCE_TOKENS = 4, 7, 3, 5
 LENGTHS = (7, 5, 2, 1)  # real tokens of each text; the rest is padding
