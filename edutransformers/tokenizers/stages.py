@@ -18,19 +18,14 @@ _WITHOUT_TYPE = {
     "post_processor": {
         "RobertaProcessing": ("sep", "cls", "trim_offsets", "add_prefix_space"),
         "BertProcessing": ("sep", "cls"),
-        "ByteLevel": ("add_prefix_space", "trim_offsets"),
         "TemplateProcessing": ("single", "pair", "special_tokens"),
-        "Sequence": ("processors",),
     },
     "decoder": {
         "BPEDecoder": ("suffix",),
-        "ByteLevel": ("add_prefix_space", "trim_offsets"),
         "WordPiece": ("prefix", "cleanup"),
-        "Metaspace": ("replacement", "add_prefix_space"),
         "CTC": ("pad_token", "word_delimiter_token", "cleanup"),
         "Replace": ("pattern", "content"),
         "Strip": ("content", "start", "stop"),
-        "Sequence": ("decoders",),
     },
 }
 

@@ -25,6 +25,7 @@ CASES = {
     "strip left": normalizers.Strip(left=True, right=False),
     "nmt": normalizers.Nmt(),
     "prepend": normalizers.Prepend("▁"),
+    "byte level": normalizers.ByteLevel(),
     "replace": normalizers.Replace(" ", "▁"),
     "replace blanks": normalizers.Replace(Regex(" {2,}"), " "),
     "replace by more": normalizers.Replace(Regex("[ab]+é?"), "xyz"),
@@ -61,7 +62,9 @@ def test_text_and_spans(name):
         assert found == [expected[i : i + 1].original for i in range(len(aligned))], ascii(text)
 
 
-@pytest.mark.parametrize("name", ["NFC", "NFD", "NFKC", "NFKD", "lowercase", "strip accents", "strip", "nmt"])
+@pytest.mark.parametrize(
+    "name", ["NFC", "NFD", "NFKC", "NFKD", "lowercase", "strip accents", "strip", "nmt", "byte level"]
+)
 def test_every_code_point(name):
     ours, theirs = both(name)
     for code in [*range(1, 0xD800), *range(0xE000, 0x40000), *range(0xE0000, 0xE0200)]:

@@ -12,6 +12,7 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, proce
 from edutransformers.tokenizers.aligned_text import AlignedText  # noqa: E402
 from edutransformers.tokenizers.stages import read_stage  # noqa: E402
 from edutransformers.tokenizers.tokenizer_json import STAGES, engine_from_json, engine_to_json  # noqa: E402
+from edutransformers.tokenizers.unicode_scripts import UnicodeScripts  # noqa: E402
 
 pytestmark = pytest.mark.reference
 
@@ -27,6 +28,9 @@ PRE_TOKENIZERS = {
     "Digits": pre_tokenizers.Digits(),
     "individual digits": pre_tokenizers.Digits(individual_digits=True),
     "CharDelimiterSplit": pre_tokenizers.CharDelimiterSplit("1"),
+    "FixedLength": pre_tokenizers.FixedLength(3),
+    "UnicodeScripts": pre_tokenizers.UnicodeScripts(),
+    "digits of UnicodeScripts": pre_tokenizers.Sequence([pre_tokenizers.UnicodeScripts(), pre_tokenizers.Digits()]),
     "ByteLevel": pre_tokenizers.ByteLevel(),
     "GPT-4": pre_tokenizers.Sequence(
         [pre_tokenizers.Split(Regex(GPT4), "isolated"), pre_tokenizers.ByteLevel(False, use_regex=False)]
@@ -43,7 +47,7 @@ PRE_TOKENIZERS = {
     **{f"Metaspace {scheme}": pre_tokenizers.Metaspace("▁", scheme) for scheme in ("always", "first", "never")},
     "Metaspace, not split": pre_tokenizers.Metaspace("_", "always", split=False),
 }
-POOL = "aA'sé日本 \n\t.,!--1²٣Ⅷ▁_ 😀\u200d\u0301\u3000x  "
+POOL = "aA'sé日ほーб本 \n\t.,!--1²٣Ⅷ▁_ 😀\u200d\u0301\u3000x  "
 
 
 def texts(count, seed=0):
@@ -87,6 +91,61 @@ def test_stretch_by_stretch(name):
         assert row.offsets == encoding.offsets, ascii(text)
         assert row.word_ids == encoding.word_ids, ascii(text)
         assert row.tokens == encoding.tokens, ascii(text)
+
+
+def test_every_code_point_is_of_the_same_script():
+    codes = [code for code in range(0x110000) if not 0xD800 <= code <= 0xDFFF]
+    text = "".join(map(chr, codes))
+    mixed = "".join(f"{chr(code)}a" for code in codes[:0x8000])
+    theirs, ours = pre_tokenizers.UnicodeScripts(), UnicodeScripts()
+    assert len(ours.split(text)) > 300
+    for case in (text, mixed, mixed.replace("a", "б")):
+        assert ours.split(case) == [span for _, span in theirs.pre_tokenize_str(case)]
+
+
+# What early files hold: parts without their type.
+WITHOUT_TYPE = {
+    "normalizer": [
+        {"clean_text": True, "handle_chinese_chars": True, "strip_accents": None, "lowercase": True},
+        {"strip_left": True, "strip_right": False},
+        {"prepend": "x"},
+        {"pattern": {"String": "a"}, "content": "b"},
+        {"normalizers": [{"type": "NFC"}, {"prepend": "x"}]},
+    ],
+    "model": [
+        {"vocab": {"a": 0, "b": 1, "ab": 2}, "merges": ["a b"]},
+        {"vocab": {"a": 0}, "unk_token": "a", "continuing_subword_prefix": "##", "max_input_chars_per_word": 100},
+        {"vocab": {"a": 0}, "unk_token": "a"},
+        {"vocab": [["a", 0.0]], "unk_id": 0},
+    ],
+    "post_processor": [
+        {"sep": ["a", 1], "cls": ["b", 2]},
+        {"sep": ["a", 1], "cls": ["b", 2], "trim_offsets": True, "add_prefix_space": False},
+        {
+            "single": [{"Sequence": {"id": "A", "type_id": 0}}],
+            "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}],
+            "special_tokens": {},
+        },
+    ],
+    "decoder": [
+        {"suffix": "</w>"},
+        {"prefix": "##", "cleanup": True},
+        {"pad_token": "a", "word_delimiter_token": "b", "cleanup": True},
+        {"pattern": {"Regex": "a+"}, "content": "b"},
+        {"content": "a", "start": 1, "stop": 0},
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [(name, part) for name, parts in WITHOUT_TYPE.items() for part in parts],
+    ids=lambda value: value if isinstance(value, str) else ",".join(value),
+)
+def test_a_part_without_its_type(name, part):
+    content = {**json.loads(Tokenizer(models.BPE({"a": 0}, [])).to_str()), name: part}
+    theirs = json.loads(Tokenizer.from_str(json.dumps(content)).to_str())
+    assert engine_to_json(engine_from_json(content)) == theirs
 
 
 DECODERS = {
