@@ -47,7 +47,8 @@ class AlignedText:
     def remove(self, pattern) -> None:
         """Drop each character that matches (a compiled pattern of one character)."""
         spans = self._spans()
-        kept = [i for i, character in enumerate(self.text) if not pattern.match(character)]
+        dropped = {match.start() for match in pattern.finditer(self.text)}
+        kept = [i for i in range(len(self.text)) if i not in dropped]
         self.text, self.spans = "".join([self.text[i] for i in kept]), [spans[i] for i in kept]
 
     def prepend(self, text: str) -> None:

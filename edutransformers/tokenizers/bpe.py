@@ -136,6 +136,7 @@ class BPE:
         self.ignore_merges = ignore_merges
         self.id_to_token = {i: token for token, i in vocab.items()}
         self.merges = self._ranked(merges)
+        self._joins = {(left[-1], right[0]) for left, right in merges if left and right}
         self.random = random.Random()  # draws the dropout
 
     def _ranked(self, merges: list[tuple[str, str]]) -> Merges:
@@ -168,6 +169,24 @@ class BPE:
         else:
             merge_short(ids, spans, self.merges)
         return [Token(i, start, stop) for i, (start, stop) in zip(ids, spans)]
+
+    def independent_parts(self, word: str) -> list[str]:
+        """Parts of a word that give the same tokens one by one as together: they can be looked up in a cache.
+
+        The first merge across the border of two characters joins a piece that ends with the one and a piece that begins
+        with the other. Where the merges have no such pair, neither side ever sees the other. So Llama's tokenizer, to
+        which a whole text is one word, can be cached: in none of its merges does "▁" stand behind another character.
+        (Unknown characters may vanish or be fused, so there is no cut beside them.)
+        """
+        if len(word) <= SHORT or self.ignore_merges or self.continuing_subword_prefix or self.end_of_word_suffix:
+            return [word]
+        joins, vocab = self._joins, self.vocab
+        cuts = [
+            place
+            for place, pair in enumerate(zip(word, word[1:]), 1)
+            if pair not in joins and pair[0] in vocab and pair[1] in vocab
+        ]
+        return [word[start:stop] for start, stop in zip([0, *cuts], [*cuts, len(word)])]
 
     def _characters(self, word: str) -> tuple[list[int], list[Span]]:
         """The pieces that a word starts as, with their spans in it."""

@@ -7,11 +7,9 @@ others as U+0100, U+0101, ... in order. A blank becomes "Ġ", a line's end "Ċ",
 Source: Radford et al. 2019 (GPT-2), section 2.2, and its released encoder.
 """
 
-import re
-
 from edutransformers.tokenizers import unicode_tables
 from edutransformers.tokenizers.aligned_text import AlignedText
-from edutransformers.tokenizers.characters import WHITE_SPACE, character_class
+from edutransformers.tokenizers.characters import WHITE_SPACE, TextPattern
 from edutransformers.tokenizers.decoders import Decoder
 from edutransformers.tokenizers.normalizers import Normalizer
 from edutransformers.tokenizers.post_processors import NO_SPECIAL_TOKENS, PostProcessor, Slot
@@ -28,14 +26,17 @@ CHARACTERS = _characters_of_bytes()  # byte -> character
 BYTES = {character: byte for byte, character in enumerate(CHARACTERS)}
 _TRANSLATION = {byte: character for byte, character in enumerate(CHARACTERS) if chr(byte) != character}
 
-_LETTER = character_class(unicode_tables.LETTER)
-_NUMBER = character_class(unicode_tables.NUMBER)
-_SPACE = character_class(unicode_tables.WHITE_SPACE)
-# GPT-2's pattern. A blank belongs to the word behind it; of several, all but the last are a word of their own.
-WORDS = re.compile(
-    f"'s|'t|'re|'ve|'m|'ll|'d| ?[{_LETTER}]+| ?[{_NUMBER}]+| ?[^{_SPACE}{_LETTER}{_NUMBER}]+"
-    f"|[{_SPACE}]+(?![^{_SPACE}])|[{_SPACE}]+"
-)
+
+def _words(members) -> str:
+    """GPT-2's pattern. A blank belongs to the word behind it; of several, all but the last are a word of their own."""
+    letter, number, space = map(members, (unicode_tables.LETTER, unicode_tables.NUMBER, unicode_tables.WHITE_SPACE))
+    return (
+        f"'s|'t|'re|'ve|'m|'ll|'d| ?[{letter}]+| ?[{number}]+| ?[^{space}{letter}{number}]+"
+        f"|[{space}]+(?![^{space}])|[{space}]+"
+    )
+
+
+WORDS = TextPattern(_words)
 
 
 def to_characters(text: str) -> str:
@@ -116,10 +117,16 @@ def _write_as_bytes(word: AlignedText) -> None:
 
 
 class ByteLevelDecoder(Decoder):
-    """Bytes back to text; what is no valid UTF-8 becomes U+FFFD. A token with other characters stands for itself."""
+    """Bytes back to text. A token with other characters than those of bytes stands for itself.
+
+    errors  what becomes of bytes that are no UTF-8, as in `bytes.decode`: "replace" makes U+FFFD of them. It is a
+            setting of the tokenizer's class, and tokenizer.json doesn't have it
+    """
+
+    errors = "replace"
 
     def decode_chain(self, tokens):
-        return [b"".join(map(_bytes_of, tokens)).decode("utf-8", errors="replace")]
+        return [b"".join(map(_bytes_of, tokens)).decode("utf-8", self.errors)]
 
     def to_json(self) -> dict:
         return {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True}

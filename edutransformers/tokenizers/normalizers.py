@@ -72,7 +72,8 @@ class BertNormalizer(Normalizer):
                 aligned.text = aligned.text.lower()
             return
         if self.handle_chinese_chars and CHINESE.search(aligned.text):
-            aligned.replace_each(lambda c: f" {c} " if CHINESE.match(c) else c)
+            is_chinese = CHINESE.of(aligned.text).match
+            aligned.replace_each(lambda c: f" {c} " if is_chinese(c) else c)
         if self.lowercase if self.strip_accents is None else self.strip_accents:
             # Python's tables know all decompositions that the reference knows, so "normalized" here is normalized
             # there.

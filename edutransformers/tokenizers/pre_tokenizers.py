@@ -4,15 +4,13 @@ import re
 
 from edutransformers.tokenizers import unicode_tables
 from edutransformers.tokenizers.aligned_text import AlignedText
-from edutransformers.tokenizers.characters import character_class
+from edutransformers.tokenizers.characters import TextPattern, one_of
 from edutransformers.tokenizers.patterns import Pattern
 from edutransformers.tokenizers.stages import read_stage
 from edutransformers.tokenizers.stretches import BETWEEN_BLANKS
 
-_SPACE = character_class(unicode_tables.WHITE_SPACE)
-_PUNCTUATION = character_class(unicode_tables.PUNCTUATION)
-_WORD = character_class(unicode_tables.WORD)
-_NUMBER = character_class(unicode_tables.NUMBER + unicode_tables.LATE_NUMBER)
+_SPACE, _PUNCTUATION, _WORD = unicode_tables.WHITE_SPACE, unicode_tables.PUNCTUATION, unicode_tables.WORD
+_NUMBER = unicode_tables.NUMBER + unicode_tables.LATE_NUMBER
 
 
 class PreTokenizer:
@@ -25,7 +23,7 @@ class PreTokenizer:
     needs_place         a word also depends on whether it begins the whole text
     """
 
-    stretches: re.Pattern | None = None
+    stretches: re.Pattern | TextPattern | None = None
     gaps_are_words = False
     begins_differently = False
     needs_place = False
@@ -48,7 +46,7 @@ class BertPreTokenizer(PreTokenizer):
     """Words are what stands between white space; each punctuation character is a word of its own."""
 
     stretches = BETWEEN_BLANKS
-    _word = re.compile(f"[^{_SPACE}{_PUNCTUATION}]+|[{_PUNCTUATION}]")
+    _word = TextPattern(lambda of: f"[^{of(_SPACE)}{of(_PUNCTUATION)}]+|[{of(_PUNCTUATION)}]")
 
     def split(self, text: str) -> list[tuple[int, int]]:
         return [match.span() for match in self._word.finditer(text)]
@@ -65,7 +63,7 @@ class WhitespaceSplit(PreTokenizer):
     """Words are what stands between white space, punctuation included (BERT with do_basic_tokenize=False)."""
 
     stretches = BETWEEN_BLANKS
-    _word = re.compile(f"[^{_SPACE}]+")
+    _word = TextPattern(lambda of: f"[^{of(_SPACE)}]+")
 
     def split(self, text: str) -> list[tuple[int, int]]:
         return [match.span() for match in self._word.finditer(text)]
@@ -82,7 +80,7 @@ class Whitespace(PreTokenizer):
     """Words are runs of letters, digits and underscores, and runs of what is neither that nor white space."""
 
     stretches = BETWEEN_BLANKS
-    _word = re.compile(f"[{_WORD}]+|[^{_WORD}{_SPACE}]+")
+    _word = TextPattern(lambda of: f"[{of(_WORD)}]+|[^{of(_WORD)}{of(_SPACE)}]+")
 
     def split(self, text: str) -> list[tuple[int, int]]:
         return [match.span() for match in self._word.finditer(text)]
@@ -98,7 +96,7 @@ class Whitespace(PreTokenizer):
 class Punctuation(PreTokenizer):
     """Cut at punctuation characters; `behavior` says what becomes of them (see `split_behavior`)."""
 
-    _mark = re.compile(f"[{_PUNCTUATION}]")
+    _mark = one_of(_PUNCTUATION)
 
     def __init__(self, behavior: str = "Isolated"):
         self.behavior = check_behavior(behavior)
@@ -117,7 +115,7 @@ class Punctuation(PreTokenizer):
 class Digits(PreTokenizer):
     """Set runs of digits apart; with `individual_digits` each digit."""
 
-    _digit = re.compile(f"[{_NUMBER}]")
+    _digit = one_of(_NUMBER)
 
     def __init__(self, individual_digits: bool = False):
         self.individual_digits = individual_digits
@@ -184,7 +182,7 @@ class Split(PreTokenizer):
     def stretches(self):
         """The matches, where they are the words."""
         is_wanted = (self.behavior, self.invert) in (("Isolated", False), ("Removed", True))
-        return self.pattern.compiled if is_wanted and self.pattern.compiled.groups == 0 else None
+        return self.pattern.compiled if is_wanted and self.pattern.groups == 0 else None
 
     @property
     def gaps_are_words(self):
@@ -297,8 +295,8 @@ class PreTokenizerSequence(PreTokenizer):
 
     @property
     def of_stretch(self):
-        first, *others = self.pre_tokenizers
-        return PreTokenizerSequence([stage for stage in (first.of_stretch, *others) if stage is not None])
+        first = [stage.of_stretch for stage in self.pre_tokenizers[:1] if stage.of_stretch is not None]
+        return PreTokenizerSequence(first + self.pre_tokenizers[1:])
 
     def pre_tokenize(self, piece):
         pieces = [piece]
@@ -347,7 +345,7 @@ def check_behavior(behavior: str) -> str:
     return name
 
 
-def parts_of(text: str, pattern: re.Pattern) -> list[Part]:
+def parts_of(text: str, pattern: re.Pattern | TextPattern) -> list[Part]:
     """The matches of a pattern, and what stands between them. An empty match directly behind another doesn't count."""
     parts, done = [], 0
     for match in pattern.finditer(text):
