@@ -106,6 +106,11 @@ def vocab_json_text(vocab: dict[str, int]) -> str:
     return json.dumps(dict(sorted(vocab.items(), key=lambda item: item[1])), ensure_ascii=False, separators=(",", ":"))
 
 
+def sorted_vocab_json_text(vocab: dict[str, int]) -> str:
+    """The same as the original's Python classes write it: by token, one a line."""
+    return json.dumps(vocab, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
 def read_merges(path: str | os.PathLike, vocab: dict[str, int] | None = None) -> list[Merge]:
     """merges.txt: a pair of tokens a line, the earliest merge first; "#version: ..." is no merge.
 
