@@ -114,6 +114,8 @@ def assert_same_calls(ours, theirs, is_fast=True):
 
 
 def assert_same_decoding(ours, theirs, texts=ADVERSARIAL):
+    # Transformers 5 leaves the blanks of BPE tokenizers alone unless told twice; 4.34 did what it was told.
+    theirs.clean_up_tokenization_spaces_for_bpe_even_though_it_will_corrupt_output = True
     for ids in ours(texts).input_ids:
         for skip, clean in itertools.product([False, True], repeat=2):
             options = {"skip_special_tokens": skip, "clean_up_tokenization_spaces": clean}
