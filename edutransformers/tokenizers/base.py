@@ -2,7 +2,8 @@
 
 The class of a model (`classes/bert.py`) says which stages its engine has and which files it reads; the rest is here:
 arguments and defaults of a call, decoding. Ids and tokens back and forth are in `vocabulary.py`, special tokens by name
-in `special_tokens.py`, reading and writing folders in `saving.py`, training a new vocabulary in `retraining.py`.
+in `special_tokens.py`, conversations in `chat_templates.py`, reading and writing folders in `saving.py`, training a new
+vocabulary in `retraining.py`.
 """
 
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from pathlib import Path
 from edutransformers.tokenizers import saving
 from edutransformers.tokenizers.added_tokens import AddedToken
 from edutransformers.tokenizers.batch_encoding import BatchEncoding
+from edutransformers.tokenizers.chat_templates import ChatTemplateMixin
 from edutransformers.tokenizers.decoders import clean_up_tokenization
 from edutransformers.tokenizers.encoding import Encoding
 from edutransformers.tokenizers.engine import Engine
@@ -33,12 +35,12 @@ from ..logging import get_logger
 logger = get_logger(__name__)
 
 
-class PreTrainedTokenizer(VocabularyMixin, SpecialTokensMixin):
+class PreTrainedTokenizer(VocabularyMixin, SpecialTokensMixin, ChatTemplateMixin):
     """A tokenizer as the original's: call it on text, get a `BatchEncoding` for a model.
 
     Keyword arguments of every tokenizer: `model_max_length`, `padding_side`, `truncation_side` ("right" or "left"),
-    `model_input_names`, `clean_up_tokenization_spaces`, `split_special_tokens`, the special tokens by name and
-    `additional_special_tokens`. Others are kept in `init_kwargs` and written back by `save_pretrained`.
+    `model_input_names`, `clean_up_tokenization_spaces`, `split_special_tokens`, `chat_template`, the special tokens by
+    name and `additional_special_tokens`. Others are kept in `init_kwargs` and written back by `save_pretrained`.
     """
 
     vocab_files_names: dict[str, str] = {"tokenizer_file": "tokenizer.json"}
@@ -61,6 +63,7 @@ class PreTrainedTokenizer(VocabularyMixin, SpecialTokensMixin):
         self.verbose = kwargs.pop("verbose", True)
         self._pad_token_type_id = kwargs.pop("pad_token_type_id", 0)
         self._warned_too_long = False
+        self._set_chat_template(kwargs.pop("chat_template", None))
         self._set_special_tokens(kwargs)
         # Every special token is cut out of texts as it stands, whether or not the vocabulary already had it.
         known = [token for _, token in sorted((added_tokens_decoder or {}).items())]

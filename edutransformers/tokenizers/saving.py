@@ -5,6 +5,7 @@ vocab.txt, …              the older forms, without the stages: each class has 
 tokenizer_config.json     the constructor's keyword arguments
 special_tokens_map.json   the special tokens by name (transformers 4)
 added_tokens.json         {token: id} of what was added (transformers 4)
+chat_template.jinja       see `chat_templates.py`
 """
 
 import json
@@ -12,6 +13,7 @@ import os
 from pathlib import Path
 
 from edutransformers.tokenizers.added_tokens import AddedToken
+from edutransformers.tokenizers.chat_templates import TEMPLATE_FILE, TEMPLATE_FOLDER, read_templates, template_files
 from edutransformers.tokenizers.special_tokens import SPECIAL_TOKEN_NAMES
 from edutransformers.tokenizers.strategies import VERY_LARGE_INTEGER
 from edutransformers.tokenizers.tokenizer_json import engine_to_json
@@ -78,6 +80,9 @@ def from_pretrained(cls, name_or_folder, kwargs: dict):
     special = _read_json(find_file(name_or_folder, "special_tokens_map.json", hub_arguments))
     settings = {key: value for key, value in {**settings, **special}.items() if key not in _NOT_SETTINGS}
     settings = {key: _as_added_token(value) for key, value in settings.items()}
+    templates = read_templates(lambda filename: find_file(name_or_folder, filename, hub_arguments))
+    if templates is not None:
+        settings["chat_template"] = templates
     settings.update(kwargs)
     for token, i in _read_json(find_file(name_or_folder, "added_tokens.json", hub_arguments)).items():
         if i not in added:
@@ -106,7 +111,11 @@ def save_pretrained(tokenizer, folder, filename_prefix: str | None = None) -> tu
         "special_tokens_map.json": _to_text(_special_tokens_map(tokenizer), sort_keys=True),
         "tokenizer.json": _to_text(engine_to_json(tokenizer._engine)),
         **tokenizer.vocabulary_files(),
+        **template_files(tokenizer.chat_template),
     }
+    for path in (folder / (prefix + TEMPLATE_FILE), *(folder / (prefix + TEMPLATE_FOLDER)).glob("*.jinja")):
+        if path.relative_to(folder).as_posix().removeprefix(prefix) not in contents:
+            path.unlink(missing_ok=True)  # a stale one would be read as a template of this tokenizer
     if new:
         contents["added_tokens.json"] = _to_text(new, sort_keys=True)
     else:
@@ -124,6 +133,7 @@ def _config(tokenizer, added: dict[int, AddedToken]) -> dict:
     }
     config.pop("extra_special_tokens", None)
     config.pop("verbose", None)
+    config.pop("chat_template", None)  # it has a file of its own
     config.update(tokenizer.special_tokens_map)
     config.update(
         added_tokens_decoder={str(i): token.to_json() for i, token in added.items()},
@@ -198,6 +208,7 @@ def _make_folder(folder, caller: str) -> Path:
 
 
 def _write(path: Path, content: str | bytes) -> str:
+    path.parent.mkdir(exist_ok=True)  # a folder inside the tokenizer's
     beside = path.with_name(path.name + ".part")
     beside.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
     os.replace(beside, path)
