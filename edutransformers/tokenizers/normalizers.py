@@ -276,9 +276,7 @@ class Precompiled(Normalizer):
         self.map = PrecompiledMap(precompiled_charsmap)
 
     def apply(self, aligned):
-        changed = self.map.changes(aligned.text)
-        if changed is not None:
-            aligned.transform(changed)
+        aligned.transform_matches(self.map.changeable, self.map.changes)
 
     def to_json(self) -> dict:
         return {"type": "Precompiled", "precompiled_charsmap": base64.b64encode(self.map.blob).decode("ascii")}

@@ -8,6 +8,7 @@ has b as its label.
 Source: SentencePiece's normalizer.cc and Darts-clone, whose format this reads.
 """
 
+import re
 import struct
 from collections.abc import Iterator
 from functools import lru_cache
@@ -35,26 +36,35 @@ class PrecompiledMap:
                 raise ValueError(f"the precompiled map's trie is said to have {size} of {len(blob) - 4} bytes.")
             self.units = struct.unpack(f"<{size // 4}I", blob[4 : 4 + size])
             self.replacements = blob[4 + size :]
-        self.replacement = lru_cache(maxsize=4096)(self._replacement)
+        self._parts = lru_cache(maxsize=4096)(self._parts_of_grapheme)
+        # Blanks, letters, signs that the map leaves alone: between two of them a grapheme ends, so what stands between
+        # such borders can be replaced by itself.
+        untouched = "".join([re.escape(c) for c in map(chr, range(0x20, 0x7F)) if self._replacement(c) is None])
+        self.changeable = re.compile(f"[{untouched}]?(?:[^{untouched}]+[{untouched}]?)+" if untouched else r"(?s:.+)")
+
+    def __reduce__(self):
+        return PrecompiledMap, (self.blob,)
 
     def changes(self, text: str) -> list[tuple[str, int]] | None:
         """(character, change) as AlignedText.transform takes them; None if nothing is replaced.
 
         What a reader sees as one character (a grapheme) is looked up whole if it is short, else character by character.
         """
-        if not self.units:
-            return None
         changed, is_changed = [], False
         for grapheme in _GRAPHEME.findall(text):
-            whole = self.replacement(grapheme) if len(grapheme.encode("utf-8")) < LONGEST else None
-            for part in (grapheme,) if whole is not None else grapheme:
-                found = self.replacement(part)
+            for part, found in self._parts(grapheme):
                 if found is None:
                     changed.append((part, 0))
                 else:
                     is_changed = True
                     _replace(changed, part, found)
         return changed if is_changed else None
+
+    def _parts_of_grapheme(self, grapheme: str) -> list[tuple[str, str | None]]:
+        """The grapheme, or its characters, with what stands for each."""
+        if len(grapheme.encode("utf-8")) < LONGEST and (whole := self._replacement(grapheme)) is not None:
+            return [(grapheme, whole)]
+        return [(character, self._replacement(character)) for character in grapheme]
 
     def _replacement(self, text: str) -> str | None:
         """What stands for the shortest beginning of the text that the trie knows; None if it knows none."""

@@ -62,6 +62,7 @@ class Unigram:
         self.id_to_token = {i: token for i, (token, _) in enumerate(vocab)}
         self.unknown_score = min(self.scores) - UNKNOWN_PENALTY
         self.trie = _trie(self.vocab)
+        self.longest = max(map(len, self.vocab))
 
     @property
     def unk_token(self) -> str | None:
@@ -82,12 +83,15 @@ class Unigram:
                 has_character = has_character or stop == start + 1
                 yield Edge(start, stop, i, self.scores[i])
         if not has_character:
-            if self.unk_id is None:
-                raise ValueError(
-                    f"The character {word[start]!r} of {word[:40]!r} is not in the vocabulary, and there is no unknown "
-                    "token: pass unk_id."
-                )
-            yield Edge(start, start + 1, self.unk_id, self.unknown_score)
+            yield self._unknown_edge(word, start)
+
+    def _unknown_edge(self, word: str, start: int) -> Edge:
+        if self.unk_id is None:
+            raise ValueError(
+                f"The character {word[start]!r} of {word[:40]!r} is not in the vocabulary, and there is no unknown "
+                "token: pass unk_id."
+            )
+        return Edge(start, start + 1, self.unk_id, self.unknown_score)
 
     def cuts(self, word: str, start: int = 0) -> Iterator[list[Edge]]:
         """Every cut of word[start:]. There are many: for short words only."""
@@ -100,14 +104,34 @@ class Unigram:
 
     def best_cut(self, word: str) -> list[Edge]:
         """The cut with the highest score; of equal ones that whose last piece is the longest, and so on."""
-        scores = [0.0, *[-math.inf] * len(word)]
-        last: list[Edge | None] = [None] * (len(word) + 1)  # the piece that ends the best cut up to here
+        best = [0.0, *[-math.inf] * len(word)]
+        last: list[tuple | None] = [None] * (
+            len(word) + 1
+        )  # (start, id, score) of the piece that ends the best cut here
+        scores = self.scores
         for start in range(len(word)):
-            so_far = scores[start]
-            for edge in self.edges(word, start):
-                if last[edge.stop] is None or so_far + edge.score > scores[edge.stop]:
-                    scores[edge.stop], last[edge.stop] = so_far + edge.score, edge
-        return _backwards(last)
+            # `edges`, with no object for each: hardly any of them is part of the best cut.
+            so_far, node, has_character = best[start], self.trie, False
+            for stop, character in enumerate(word[start : start + self.longest], start + 1):
+                node = node.get(character)
+                if node is None:
+                    break
+                i = node.get("")
+                if i is not None:
+                    has_character = has_character or stop == start + 1
+                    score = scores[i]
+                    if last[stop] is None or so_far + score > best[stop]:
+                        best[stop], last[stop] = so_far + score, (start, i, score)
+            if not has_character:
+                _, stop, i, score = self._unknown_edge(word, start)
+                if last[stop] is None or so_far + score > best[stop]:
+                    best[stop], last[stop] = so_far + score, (start, i, score)
+        cut, stop = [], len(word)
+        while stop > 0:
+            start, i, score = last[stop]
+            cut.append(Edge(start, stop, i, score))
+            stop = start
+        return cut[::-1]
 
     def n_best_cuts(self, word: str, n: int) -> list[tuple[float, list[Edge]]]:
         """The n cuts with the highest scores, best first, with their scores.
@@ -216,15 +240,6 @@ def _trie(vocab: dict[str, int]) -> dict:
         if token:
             node[""] = i
     return trie
-
-
-def _backwards(last: list[Edge | None]) -> list[Edge]:
-    cut = []
-    edge = last[-1]
-    while edge is not None:
-        cut.append(edge)
-        edge = last[edge.start]
-    return cut[::-1]
 
 
 def _log_sum_exp(values: list[float]) -> float:
