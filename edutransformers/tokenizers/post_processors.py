@@ -87,7 +87,7 @@ class BertProcessing(PostProcessor):
 
 
 def template(single: str, pair: str, **special_tokens: tuple[str, int]) -> TemplateProcessing:
-    """A layout as one writes it down: "cls A sep", "cls A sep B:1 sep:1". A and B are the texts; ":1" is the token type.
+    """A layout as one writes it down: "cls A sep", "cls A sep B:1 sep:1". A and B are the texts, ":1" the token type.
 
     special_tokens   name in the layout=(token, id), for example cls=("[CLS]", 101)
     """
