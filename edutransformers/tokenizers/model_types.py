@@ -6,6 +6,7 @@ _MODEL_TYPES = {
     "BertTokenizer": ("align bark bert blip bros chinese_clip ernie git megatron-bert nezha qdqbert vilt visual_bert"),
     "CLIPTokenizer": "clip clipseg groupvit oneformer owlvit xclip",
     "CTRLTokenizer": "ctrl",
+    "CodeLlamaTokenizer": "code_llama",
     "DebertaTokenizer": "deberta",
     "DebertaV2Tokenizer": "deberta-v2",
     "DistilBertTokenizer": "distilbert",

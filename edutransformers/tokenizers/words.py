@@ -61,7 +61,7 @@ class RewrittenPart:
     def offsets(self) -> list[Span]:
         result = []
         chunks = iter(self.chunks)
-        for words, added in self.stages.runs(AlignedText(self.text, first=self.start)):
+        for words, added in self.stages.runs(AlignedText(self.text, first=self.start)) if self.text else ():
             for word in words:
                 place = 0
                 for part in [word.text] if added is not None else self.cut(word.text):

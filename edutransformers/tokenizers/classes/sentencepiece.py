@@ -31,8 +31,8 @@ class SentencePieceFile:
     """For a class with a `.model` of its own: kept byte for byte; without one, made of the vocabulary.
 
     The class says how with `own_model()`. A `.model` has no merges, so a BPE vocabulary that was trained here
-    (`train_new_from_iterator`) may cut a rare word otherwise when it is read from that file alone; tokenizer.json, which
-    is written beside it, has them.
+    (`train_new_from_iterator`) may cut a rare word otherwise when it is read from it alone. tokenizer.json, which
+    stands beside it, has them.
     """
 
     _model_file: bytes | None = None
@@ -41,14 +41,17 @@ class SentencePieceFile:
         """Remember the file's content for `vocabulary_files`."""
         self._model_file = None if vocab_file is None else Path(vocab_file).read_bytes()
 
-    def own_model(self) -> SentencePieceModel:
-        """The vocabulary as a SentencePiece model."""
+    def own_model(self) -> SentencePieceModel | None:
+        """The vocabulary as a SentencePiece model; None if its ids are in an order that the class can't read back."""
         raise NotImplementedError
 
     def vocabulary_files(self) -> dict[str, bytes]:
-        """The `.model`: {file name: content}."""
-        content = self.own_model().to_bytes() if self._model_file is None else self._model_file
-        return {self.vocab_files_names["vocab_file"]: content}
+        """The `.model`: {file name: content}; nothing where there can be none, tokenizer.json has it all."""
+        content = self._model_file
+        if content is None:
+            model = self.own_model()
+            content = None if model is None else model.to_bytes()
+        return {} if content is None else {self.vocab_files_names["vocab_file"]: content}
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -65,8 +68,8 @@ def read_standard_model(vocab_file: str | os.PathLike) -> SentencePieceModel:
     first = tuple(piece.piece for piece in model.pieces[:3])
     if first != SENTENCEPIECE_TOKENS:
         raise ValueError(
-            f"{vocab_file} begins with the pieces {', '.join(map(repr, first))}; expected '<unk>', '<s>', '</s>', which "
-            "SentencePiece writes unless told otherwise: is it the model of another class?"
+            f"{vocab_file} begins with the pieces {', '.join(map(repr, first))}; expected '<unk>', '<s>', '</s>', "
+            "which SentencePiece writes unless told otherwise: is it the model of another class?"
         )
     return model
 
