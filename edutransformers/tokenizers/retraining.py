@@ -58,12 +58,18 @@ def train_new(
         pad = new_name.get(content["padding"]["pad_token"], content["padding"]["pad_token"])
         content["padding"] |= {"pad_token": pad, "pad_id": id_of(pad)}
 
+    settings = settings_of(tokenizer, new_name, new_special_tokens)
+    return type(tokenizer)(engine=engine_from_json(content), **settings)
+
+
+def settings_of(tokenizer, new_name: dict[str, str], new_special_tokens: list | None) -> dict:
+    """The constructor's arguments besides the vocabulary, for a tokenizer with some special tokens renamed or more."""
     settings = {key: value for key, value in tokenizer.init_kwargs.items() if key != "name_or_path"}
     for name, token in tokenizer.special_tokens_map_extended.items():
         settings[name] = [_rename(t, new_name) for t in token] if isinstance(token, list) else _rename(token, new_name)
     if new_special_tokens:
         settings["additional_special_tokens"] = [*settings.get("additional_special_tokens", []), *new_special_tokens]
-    return type(tokenizer)(engine=engine_from_json(content), **settings)
+    return settings
 
 
 def _special_tokens(engine, new_name: dict[str, str], more: list) -> list[AddedToken]:

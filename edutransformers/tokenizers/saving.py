@@ -109,7 +109,7 @@ def save_pretrained(tokenizer, folder, filename_prefix: str | None = None) -> tu
     contents = {
         "tokenizer_config.json": _to_text(_config(tokenizer, added), sort_keys=True),
         "special_tokens_map.json": _to_text(_special_tokens_map(tokenizer), sort_keys=True),
-        "tokenizer.json": _to_text(engine_to_json(tokenizer._engine)),
+        **_stages(tokenizer),
         **tokenizer.vocabulary_files(),
         **template_files(tokenizer.chat_template),
     }
@@ -121,6 +121,13 @@ def save_pretrained(tokenizer, folder, filename_prefix: str | None = None) -> tu
     else:
         Path(folder, f"{prefix}added_tokens.json").unlink(missing_ok=True)  # a stale one would add its tokens again
     return tuple(_write(folder / (prefix + name), text) for name, text in contents.items())
+
+
+def _stages(tokenizer) -> dict[str, str]:
+    """tokenizer.json, but for classes whose stages it can't name (classes/python_only.py)."""
+    if "tokenizer_file" not in tokenizer.vocab_files_names:
+        return {}
+    return {"tokenizer.json": _to_text(engine_to_json(tokenizer._engine))}
 
 
 def _config(tokenizer, added: dict[int, AddedToken]) -> dict:
