@@ -7,6 +7,7 @@ import itertools
 import json
 import random
 import tempfile
+import zlib
 from pathlib import Path
 
 FOLDER = Path(__file__).parents[1] / "fixtures" / "tokenizers"
@@ -34,6 +35,7 @@ def main():
     write("bert_encodings", encodings(reference, vocab))
     write("bert_calls", calls(reference, vocab))
     write("wordpiece_training", trainings(reference))
+    write("sentencepiece", sentencepieces())
 
 
 def write(name, content):
@@ -103,6 +105,28 @@ def trainings(reference):
         vocab = library.get_vocab()
         runs.append({"options": options, "vocab": sorted(vocab, key=vocab.get)})
     return {"corpus": reference.CORPUS, "special": reference.SPECIAL, "runs": runs}
+
+
+def sentencepieces():
+    """What the sentencepiece library makes of the texts, and `tokenizers` of the same models' stages."""
+    import sentencepiece
+    import tokenizers
+
+    from edutransformers.tokenizers.sentencepiece_stages import engine_of
+    from edutransformers.tokenizers.tokenizer_json import engine_to_json
+    from tests.tokenizers.sentencepiece_models import LONG, MODELS, TEXTS, WITH_STAGES
+
+    frozen = {}
+    for name, model in MODELS.items():
+        library = sentencepiece.SentencePieceProcessor(model_proto=model.to_bytes())
+        rows = [library.encode(text) for text in TEXTS]
+        frozen[name] = {"ids": rows, "decoded": [library.decode(ids) for ids in rows]}
+        if name in WITH_STAGES:
+            stages = tokenizers.Tokenizer.from_str(json.dumps(engine_to_json(engine_of(model))))
+            frozen[name]["stages"] = [[row.ids, row.offsets] for row in stages.encode_batch(TEXTS)]
+        if name in ("unigram", "bpe"):
+            frozen[name]["long"] = zlib.crc32(json.dumps(library.encode(LONG)).encode())
+    return {"texts": TEXTS, "models": frozen}
 
 
 if __name__ == "__main__":
