@@ -48,7 +48,7 @@ def read_samples(text, text_pair=None, is_split_into_words: bool = False) -> tup
                     f"text has {len(text)} entries and text_pair {len(text_pair)}; a batch of pairs needs equally many."
                 )
             samples = [Sample(first, second) for first, second in zip(text, text_pair)]
-    check = _check_words if is_split_into_words else _check_text
+    check = _check_words if is_split_into_words else check_text
     for number, sample in enumerate(samples):
         where = f" of sample {number}" if is_batched else ""
         check(sample.first, f"text{where}")
@@ -70,7 +70,8 @@ def _check_type(value, name: str) -> None:
         raise ValueError(f"{_EXPECTED.replace('text', name, 1)}; got {type(value).__name__} ({str(value)[:40]}).")
 
 
-def _check_text(value, name: str) -> None:
+def check_text(value, name: str) -> None:
+    """Raise ValueError unless `value` is a str without lone surrogates."""
     if not isinstance(value, str):
         if isinstance(value, (list, tuple)):
             raise ValueError(
@@ -95,7 +96,7 @@ def _check_words(value, name: str) -> None:
     if not isinstance(value, (list, tuple)):
         raise ValueError(f"{_EXPECTED}; {name} is {type(value).__name__} ({str(value)[:40]}).")
     for number, word in enumerate(value):
-        _check_text(word, f"word {number} of {name}")
+        check_text(word, f"word {number} of {name}")
 
 
 def read_ids(ids) -> list[int]:

@@ -19,6 +19,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from edutransformers.tokenizers.inputs import check_text
 from edutransformers.tokenizers.precompiled import PrecompiledMap
 from edutransformers.tokenizers.sentencepiece_model import BLANK, NormalizerSettings, SentencePieceModel
 from edutransformers.tokenizers.unigram import UNKNOWN_PENALTY
@@ -87,6 +88,7 @@ class SentencePieceEncoder:
 
     def normalize(self, text: str) -> str:
         """The text as it is cut: rewritten by the model's map, with "▁" for blanks."""
+        check_text(text, "text")
         return self._normalize(text)
 
     def _unigram(self, text: str) -> Cut:

@@ -9,7 +9,6 @@ SentencePiece's `.model` has a file of its own, sentencepiece_model.py.
 """
 
 import base64
-import binascii
 import json
 import os
 import re
@@ -96,6 +95,11 @@ def read_vocab_json(path: str | os.PathLike) -> dict[str, int]:
         raise ValueError(f"{path} must hold a JSON object of tokens and ids, not a {type(vocab).__name__}.")
     try:
         check_vocabulary(vocab)
+        "".join(vocab).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"{path} has a token with a lone surrogate, which is no valid Unicode text ({error})."
+        ) from None
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
     return vocab
@@ -111,11 +115,12 @@ def sorted_vocab_json_text(vocab: dict[str, int]) -> str:
     return json.dumps(vocab, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
-def read_merges(path: str | os.PathLike, vocab: dict[str, int] | None = None) -> list[Merge]:
+def read_merges(path: str | os.PathLike, vocab: dict[str, int] | None = None, with_counts: bool = False) -> list[Merge]:
     """merges.txt: a pair of tokens a line, the earliest merge first; "#version: ..." is no merge.
 
-    With `vocab` every token that a merge names must be in it. Raises OSError when there is no such file, ValueError,
-    which names the line, for one that is no pair or names an unknown token.
+    With `vocab` every token that a merge names must be in it; `with_counts` allows a third column, fastBPE's count of
+    the pair. Raises OSError when there is no such file, ValueError, which names the line, for one that is no pair or
+    names an unknown token.
     """
     lines = _read_text(path).split("\n")
     while lines and lines[-1] in ("", "\r"):
@@ -124,7 +129,7 @@ def read_merges(path: str | os.PathLike, vocab: dict[str, int] | None = None) ->
     for number, line in enumerate(lines, start=1):
         if line.startswith("#version"):
             continue
-        pair = line.removesuffix("\r").split(" ")
+        pair = line.removesuffix("\r").split(" ")[: 2 if with_counts else None]
         if len(pair) != 2 or "" in pair:
             raise ValueError(
                 f"{path}, line {number}: {line[:60]!r} is no merge; expected two tokens with a blank between them."
@@ -170,7 +175,7 @@ def read_tiktoken(path: str | os.PathLike) -> tuple[dict[str, int], list[Merge]]
         try:
             # A lone "=" is the empty token: Whisper's multilingual file keeps a place so.
             token = b"" if parts[0] == "=" else base64.b64decode(parts[0], validate=True)
-        except binascii.Error as error:
+        except ValueError as error:  # also binascii.Error
             raise ValueError(f"{where}: {parts[0][:60]!r} is not valid base64 ({error}).") from None
         rank = int(parts[1])
         if token in ranks:
