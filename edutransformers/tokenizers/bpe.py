@@ -16,6 +16,7 @@ Radford et al. 2019, section 2.2; dropout: Provilkov et al. 2020.
 
 import heapq
 import random
+import sys
 
 from edutransformers.tokenizers.wordpiece import Token, check_vocabulary
 
@@ -81,19 +82,28 @@ def merge_with_heap(ids: list[int], spans: list[Span], merges: Merges, skips=Non
 
 
 def merge_short(ids: list[int], spans: list[Span], merges: Merges) -> None:
-    """`merge_naively`, in place and with spans: the quickest for short words, which are most of a text's."""
+    """The same, in place and with spans, for short words, which are most of a text's: quicker than a heap.
+
+    `found` holds the merge of each neighbouring pair. Looking for the least of them again and again costs n², but `min`
+    is quick, and a merge changes only the two pairs beside it.
+    """
     find = merges.get
-    while True:
-        best, place = None, 0
-        for i, pair in enumerate(zip(ids, ids[1:])):
-            merge = find(pair)
-            if merge is not None and (best is None or merge < best):
-                best, place = merge, i
-        if best is None:
+    found = [find(pair, _NO_MERGE) for pair in zip(ids, ids[1:])]
+    while found:
+        best = min(found)
+        if best is _NO_MERGE:
             return
+        place = found.index(best)
         ids[place] = best[1]
         spans[place] = (spans[place][0], spans[place + 1][1])
-        del ids[place + 1], spans[place + 1]
+        del ids[place + 1], spans[place + 1], found[place]
+        if place > 0:
+            found[place - 1] = find((ids[place - 1], ids[place]), _NO_MERGE)
+        if place < len(found):
+            found[place] = find((ids[place], ids[place + 1]), _NO_MERGE)
+
+
+_NO_MERGE = (sys.maxsize, -1)
 
 
 class BPE:
@@ -190,6 +200,10 @@ class BPE:
 
     def _characters(self, word: str) -> tuple[list[int], list[Span]]:
         """The pieces that a word starts as, with their spans in it."""
+        if not self.continuing_subword_prefix and not self.end_of_word_suffix:
+            ids = list(map(self.vocab.get, word))
+            if None not in ids:
+                return ids, list(zip(range(len(word)), range(1, len(word) + 1)))
         ids, spans = [], []
         unknown: Span | None = None  # an unknown character waits here for others to be fused with
 
