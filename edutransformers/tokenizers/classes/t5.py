@@ -69,12 +69,16 @@ class T5Tokenizer(UnigramTokenizer):
 
     def minimal_vocabulary(self, special):
         tokens = [str(special[name]) for name in ("pad_token", "eos_token", "unk_token")]
-        return self.vocabulary_of([*map(Piece, tokens), Piece("▁", -2.0)])
+        return self.vocabulary_of([*map(Piece, tokens), Piece("▁", -2.0)], added={})
 
-    def vocabulary_of(self, pieces):
-        vocab = super().vocabulary_of(pieces)
+    def vocabulary_of(self, pieces, added):
+        vocab = super().vocabulary_of(pieces, added)
         known = dict(vocab)
-        return [*vocab, *((token, 0.0) for token in _sentinels(self._extra_ids)[::-1] if token not in known)]
+        last = [token for token in _sentinels(self._extra_ids)[::-1] if token not in known]
+        ids = {token: len(vocab) + i for i, token in enumerate(last)}
+        if any(ids.get(token.content, i) != i for i, token in added.items()):
+            last = []  # the files give them other ids, which they get as added tokens
+        return [*vocab, *((token, 0.0) for token in last)]
 
     def pieces_of(self):
         pieces, last = super().pieces_of(), _sentinels(self._extra_ids)[::-1]

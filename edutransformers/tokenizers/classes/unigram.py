@@ -14,6 +14,7 @@ model's map of replacements leaves in the text.)
 import os
 from collections.abc import Sequence
 
+from edutransformers.tokenizers.added_tokens import AddedToken
 from edutransformers.tokenizers.base import PreTrainedTokenizer
 from edutransformers.tokenizers.classes.sentencepiece import (
     SentencePieceFile,
@@ -87,7 +88,7 @@ class UnigramTokenizer(SentencePieceFile, PreTrainedTokenizer):
             model = self.read_model(vocab_file)
             if model.trainer.model_type != "unigram":
                 raise ValueError(f"{vocab_file} is a {model.trainer.model_type} model; {name} needs a unigram model.")
-            vocab = self.vocabulary_of(model.pieces)
+            vocab = self.vocabulary_of(model.pieces, special.get("added_tokens_decoder") or {})
             of_model = model.pieces[model.unk_id].piece
             unknown = of_model if of_model in dict(vocab) else unknown
             charsmap, byte_fallback = model.normalizer.precompiled_charsmap, model.trainer.byte_fallback
@@ -110,8 +111,8 @@ class UnigramTokenizer(SentencePieceFile, PreTrainedTokenizer):
     def read_model(self, vocab_file: str | os.PathLike) -> SentencePieceModel:
         return read_sentencepiece(vocab_file)
 
-    def vocabulary_of(self, pieces: Sequence[Piece]) -> Vocab:
-        """The vocabulary, by ids, for the pieces of a `.model` file."""
+    def vocabulary_of(self, pieces: Sequence[Piece], added: dict[int, AddedToken]) -> Vocab:
+        """The vocabulary, by ids, for the pieces of a `.model` file. `added`: added tokens that are known already."""
         return [(piece.piece, piece.score) for piece in pieces]
 
     def pieces_of(self) -> list[Piece]:
@@ -144,8 +145,10 @@ class UnigramTokenizer(SentencePieceFile, PreTrainedTokenizer):
         model = self._engine.model
         if self._model_file is None and (not isinstance(model, Unigram) or model.unk_id is None):
             return {}
-        if self._model_file is None and [token for token, _ in self.vocabulary_of(self.pieces_of())] != [*model.vocab]:
-            return {}
+        if self._model_file is None:
+            read_again = self.vocabulary_of(self.pieces_of(), self.added_tokens_decoder)
+            if [token for token, _ in read_again] != list(model.vocab):
+                return {}
         return super().vocabulary_files()
 
 
@@ -186,7 +189,7 @@ COMMA_PENALTY = 100.0
 class NumberRule:
     """Makes the pieces of a `.model` that end with a digit and a comma nearly impossible: "9,9" becomes "9" "," "9"."""
 
-    def vocabulary_of(self, pieces):
+    def vocabulary_of(self, pieces, added):
         return [(piece.piece, piece.score - _penalty(piece.piece)) for piece in pieces]
 
     def pieces_of(self):

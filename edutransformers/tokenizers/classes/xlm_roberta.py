@@ -68,8 +68,8 @@ class XLMRobertaTokenizer(UnigramTokenizer):
     def read_model(self, vocab_file):
         return read_standard_model(vocab_file)
 
-    def vocabulary_of(self, pieces):
-        kept = super().vocabulary_of(pieces[len(SENTENCEPIECE_TOKENS) :])
+    def vocabulary_of(self, pieces, added):
+        kept = super().vocabulary_of(pieces[len(SENTENCEPIECE_TOKENS) :], added)
         last = [] if MASK in dict(kept) else [(MASK, 0.0)]
         return [*((token, 0.0) for token in FAIRSEQ_TOKENS), *kept, *last]
 
