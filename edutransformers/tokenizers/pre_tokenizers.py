@@ -192,6 +192,13 @@ class Split(PreTokenizer):
     def of_stretch(self):
         return None
 
+    def pre_tokenize(self, piece):
+        if self.stretches is not None:
+            words = piece.matches(self.stretches)
+            if not self.gaps_are_words or sum(map(len, words)) == len(piece):
+                return words
+        return super().pre_tokenize(piece)
+
     def split(self, text: str) -> list[tuple[int, int]]:
         parts = parts_of(text, self.pattern.compiled)
         return split_behavior([(span, is_match != self.invert) for span, is_match in parts], self.behavior)
