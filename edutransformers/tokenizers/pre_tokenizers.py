@@ -266,6 +266,7 @@ class Metaspace(PreTokenizer):
         return {
             "type": "Metaspace",
             "replacement": self.replacement,
+            "add_prefix_space": self.prepend_scheme != "never",  # all that the library of transformers 4.34 knows
             "prepend_scheme": self.prepend_scheme,
             "split": self.cuts,
         }
