@@ -51,13 +51,13 @@ class CodeLlamaTokenizer(LlamaTokenizer):
         self.fill_token = None if fill_token is None else str(fill_token)
         self.suffix_first = suffix_first
         extra = [*(additional_special_tokens or ()), *(kwargs.pop("extra_special_tokens", None) or ()), *own.values()]
-        unique = {str(token): token for token in reversed(extra) if token is not None}
+        extra = [token for token in extra if token is not None]
         super().__init__(
             vocab_file,
             unk_token,
             bos_token,
             eos_token,
-            additional_special_tokens=list(reversed(unique.values())),
+            additional_special_tokens=list({str(token): token for token in extra}.values()),
             use_default_system_prompt=use_default_system_prompt,
             fill_token=self.fill_token,
             suffix_first=suffix_first,
@@ -158,9 +158,7 @@ class CodeLlamaTokenizer(LlamaTokenizer):
         for name in ("prefix_token", "suffix_token", "middle_token"):
             token = self._infilling[name]
             if token is None:
-                raise ValueError(
-                    f"A gap can't be filled without a {name}, and it is None: pass one to the constructor."
-                )
+                raise ValueError(f"A gap can't be filled: {name} is None; pass one to the constructor.")
             special[name] = (token, self.convert_tokens_to_ids(token))
         pair = (
             "prefix_token suffix_token B middle_token A"

@@ -39,7 +39,10 @@ class SentencePieceFile:
 
     def keep_file(self, vocab_file: str | os.PathLike | None) -> None:
         """Remember the file's content for `vocabulary_files`."""
-        self._model_file = None if vocab_file is None else Path(vocab_file).read_bytes()
+        if vocab_file is not None:
+            if not Path(vocab_file).is_file():
+                raise OSError(f"There is no SentencePiece model {vocab_file}.")
+            self._model_file = Path(vocab_file).read_bytes()
 
     def own_model(self) -> SentencePieceModel | None:
         """The vocabulary as a SentencePiece model; None if its ids are in an order that the class can't read back."""

@@ -186,8 +186,7 @@ class TokenizerSuite:
         assert tokenizer.add_tokens(["newword"]) == 0
         assert len(tokenizer) == size + 2
         tokens = tokenizer.tokenize("the newword <x> fox")
-        assert "newword" in tokens
-        assert any(token.strip() == "<x>" for token in tokens)
+        assert {"newword", "<x>"} < {token.strip(" ▁") for token in tokens}  # "▁": as Llama's normalizer writes a blank
         assert tokenizer.convert_tokens_to_ids("newword") == size
         assert "newword" in tokenizer.decode(tokenizer.encode("the newword fox"))
 
