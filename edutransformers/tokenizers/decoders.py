@@ -113,7 +113,6 @@ class MetaspaceDecoder(Decoder):
         return {
             "type": "Metaspace",
             "replacement": self.replacement,
-            "add_prefix_space": self.prepend_scheme != "never",  # all that the library of transformers 4.34 knows
             "prepend_scheme": self.prepend_scheme,
             "split": self.split,
         }

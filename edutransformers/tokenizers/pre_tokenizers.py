@@ -266,7 +266,6 @@ class Metaspace(PreTokenizer):
         return {
             "type": "Metaspace",
             "replacement": self.replacement,
-            "add_prefix_space": self.prepend_scheme != "never",  # all that the library of transformers 4.34 knows
             "prepend_scheme": self.prepend_scheme,
             "split": self.cuts,
         }

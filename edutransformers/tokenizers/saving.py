@@ -127,7 +127,19 @@ def _stages(tokenizer) -> dict[str, str]:
     """tokenizer.json, but for classes whose stages it can't name (classes/python_only.py)."""
     if "tokenizer_file" not in tokenizer.vocab_files_names:
         return {}
-    return {"tokenizer.json": _to_text(engine_to_json(tokenizer._engine))}
+    return {"tokenizer.json": _to_text(_for_older_readers(engine_to_json(tokenizer._engine)))}
+
+
+def _for_older_readers(part):
+    """tokenizer.json with what the library of transformers 4.34 calls the Metaspace's scheme; later ones ignore it."""
+    if isinstance(part, list):
+        return [_for_older_readers(inner) for inner in part]
+    if not isinstance(part, dict):
+        return part
+    part = {key: value if key == "model" else _for_older_readers(value) for key, value in part.items()}
+    if part.get("type") == "Metaspace":
+        part["add_prefix_space"] = part["prepend_scheme"] != "never"
+    return part
 
 
 def _config(tokenizer, added: dict[int, AddedToken]) -> dict:

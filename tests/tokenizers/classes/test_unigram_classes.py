@@ -1,5 +1,6 @@
 """What the classes with a unigram model share: their files, drawn cuts, bytes, and what they refuse."""
 
+import json
 import random
 from collections import Counter
 
@@ -54,6 +55,14 @@ def test_a_model_is_made_of_tokenizer_json(name, tmp_path):
     assert types[tokenizer.unk_token] == "unknown"
     assert types["▁the"] == "normal"
     assert all(types[token] == "control" for token in SPECIAL[name] if token != tokenizer.unk_token)
+
+
+def test_older_libraries_read_the_stages(tmp_path):
+    """That of transformers 4.34 wants `add_prefix_space`, which later ones ignore."""
+    build("T5Tokenizer", tmp_path).save_pretrained(tmp_path)
+    content = json.loads((tmp_path / "tokenizer.json").read_text(encoding="utf-8"))
+    for part in (content["pre_tokenizer"]["pretokenizers"][1], content["decoder"]):
+        assert (part["type"], part["add_prefix_space"], part["prepend_scheme"]) == ("Metaspace", True, "always")
 
 
 @pytest.mark.parametrize("name", SPECIAL)
