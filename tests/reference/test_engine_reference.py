@@ -91,6 +91,7 @@ def build():
     yield "Llama", llama(prepend, None)
     yield "Llama, Metaspace", llama(None, P.Metaspace("▁", "first", split=False))
     yield "Llama, unfused", llama(prepend, None, fuse_unk=False, byte_fallback=False)
+    yield "Llama, fused", llama(prepend, None, byte_fallback=False)
     yield "Llama, no unknown token", llama(prepend, None, unk_token=None, byte_fallback=False)
     yield "Gemma", llama(N.Replace(" ", "▁"), P.Split(" ", "merged_with_previous"))
     yield "T5", unigram(N.Sequence([N.Precompiled(MAP), N.Replace(Regex(" {2,}"), " ")]), P.Metaspace())
@@ -124,6 +125,8 @@ TEXTS = [
     "①\u3000②",
     "abc" * 60,
     "日本" * 60 + " 語",
+    "lo€west the€re €€n€ew" * 5,  # unknown characters in long words: fused, left out, as bytes
+    "t€he" * 20,
 ]
 POOL = st.sampled_from(
     list(" \n\t▁the'SLOWlow1é\u0301ﬁ日①\u200b\u3000É") + ["<s>", "<m>", "low er", "News", "don't", "  "]
@@ -150,6 +153,9 @@ def test_texts(name):
 
 @pytest.mark.parametrize("name", THEIRS)
 @settings(deadline=None, max_examples=120)
-@given(text=st.lists(POOL, max_size=14).map("".join) | st.text(st.characters(codec="utf-8"), max_size=20))
+@given(
+    text=st.lists(POOL, max_size=14).map("".join).flatmap(lambda s: st.sampled_from([s, 4 * s]))
+    | st.text(st.characters(codec="utf-8"), max_size=20)
+)
 def test_made_up_texts(name, text):
     assert_same(name, text)
