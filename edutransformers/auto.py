@@ -44,6 +44,18 @@ ARCHITECTURES: dict[str, Architecture] = {
             "AutoModelForQuestionAnswering": "BertForQuestionAnswering",
         },
     ),
+    "gpt2": Architecture(
+        "models.gpt2",
+        "GPT2Config",
+        {
+            "AutoModel": "GPT2Model",
+            "AutoModelForPreTraining": "GPT2LMHeadModel",
+            "AutoModelForCausalLM": "GPT2LMHeadModel",
+            "AutoModelForSequenceClassification": "GPT2ForSequenceClassification",
+            "AutoModelForTokenClassification": "GPT2ForTokenClassification",
+            "AutoModelForQuestionAnswering": "GPT2ForQuestionAnswering",
+        },
+    ),
 }
 
 _registered_configs: dict[str, type] = {}  # model type -> config class

@@ -337,7 +337,7 @@ def test_registered_classes_load_like_ours(tmp_path):
     (tmp_path / "tokenizer_config.json").unlink()
     assert type(AutoTokenizer.from_pretrained(tmp_path)) is OwnTokenizer
     assert "own" in auto.model_types()
-    assert auto.model_types("AutoModel") == ["bert", "own"]
+    assert auto.model_types("AutoModel") == ["bert", "gpt2", "own"]
     with pytest.raises(ValueError, match="AutoModelForMaskedLM does not know OwnConfig; expected .*: bert"):
         AutoModelForMaskedLM.from_config(OwnConfig())
 

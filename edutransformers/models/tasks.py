@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ..backend import array_module
+from ..backend import array_module, as_array_like
 from ..layers import DropoutLinear
-from ..module import keep
+from ..module import keep, keeping
 from .base import PreTrainedModel, add_gradients, check_output_names
 from .outputs import QuestionAnsweringModelOutput
 from .text_inputs import check_choices
@@ -36,10 +36,14 @@ class TaskModel(PreTrainedModel):
         loss, loss_cache = None, None
         if labels is not None:
             loss, loss_cache = self.loss.forward(logits, labels)
+        return self.output_of(states, loss, logits), keep(TaskCache, base_cache, head_cache, loss_cache)
+
+    def output_of(self, states, loss, logits):
+        """The task's output, with what else the base model's output has and the task's class has room for."""
         fields = self.output_class.__dataclass_fields__
         names = ("past_key_values", "hidden_states", "attentions", "cross_attentions")
         more = {name: states[name] for name in names if name in states and name in fields}
-        return self.output_class(loss=loss, logits=logits, **more), keep(TaskCache, base_cache, head_cache, loss_cache)
+        return self.output_class(loss=loss, logits=logits, **more)
 
     def backward(self, d_output, cache):
         check_output_names(d_output, ("loss", "logits", "hidden_states", "attentions", "cross_attentions"), self)
@@ -80,6 +84,73 @@ class VocabularyTask(TaskModel):
             return super().backward_of_head(d_output, cache)
         dlogits, rows = self.loss.backward_counted(d_output["loss"], loss_cache_of(self, cache))
         return self.head.backward(dlogits, cache.head, rows)
+
+
+class CausalTask(VocabularyTask):
+    """Which word comes next, for every token: a decoder's language model.
+
+    `logits_to_keep`, in inference: scores for so many of the last tokens alone (0: all). A generator needs one.
+    """
+
+    def forward(self, *inputs, logits_to_keep: int = 0, **options):
+        if not logits_to_keep:
+            return super().forward(*inputs, **options)
+        if keeping() or options.get("labels") is not None:
+            raise ValueError("logits_to_keep is for inference without labels: the loss and backward need all logits")
+        options.pop("labels", None)
+        states, _ = self.base_model.forward(*inputs, **options)
+        logits, _ = self.head.forward(states[self.feature][:, -logits_to_keep:])
+        return self.output_of(states, None, logits), None
+
+
+class LastTokenCache(NamedTuple):
+    task: TaskCache
+    place: tuple
+    shape: tuple
+
+
+class LastTokenTask(TaskModel):
+    """A class for a whole text from a decoder's last token: the only one that has seen all of it.
+
+    The last is the last that isn't `config.pad_token_id`, wherever padding stands; without a padding id, or with
+    `inputs_embeds`, the very last. logits (B, labels).
+    """
+
+    def forward(self, input_ids=None, *inputs, labels=None, generator=None, **options):
+        generator = self.generator if generator is None else generator
+        states, base_cache = self.base_model.forward(input_ids, *inputs, generator=generator, **options)
+        x = states.last_hidden_state
+        xp = array_module(x)
+        place = (xp.arange(len(x)), self._last_tokens(input_ids, x))
+        logits, head_cache = self.head.forward(x[place])
+        loss, loss_cache = None, None
+        if labels is not None:
+            loss, loss_cache = self.loss.forward(logits, labels)
+        task_cache = keep(TaskCache, base_cache, head_cache, loss_cache)
+        return self.output_of(states, loss, logits), keep(LastTokenCache, task_cache, place, x.shape)
+
+    def backward(self, d_output, cache):
+        check_output_names(d_output, ("loss", "logits", "hidden_states", "attentions"), self)
+        d_states = {name: d for name, d in d_output.items() if name not in ("loss", "logits")}
+        d_last = self.backward_of_head(d_output, cache.task)
+        if d_last is not None:
+            dx = array_module(d_last).zeros(cache.shape, dtype=d_last.dtype)
+            dx[cache.place] = d_last  # the other tokens did not take part
+            d_states["last_hidden_state"] = dx
+        return self.base_model.backward(d_states, cache.task.base)
+
+    def _last_tokens(self, input_ids, x):
+        xp = array_module(x)
+        B, T = x.shape[:2]
+        pad = self.config.pad_token_id
+        if pad is None and B > 1:
+            raise ValueError(
+                f"a batch of {B} texts needs config.pad_token_id to tell where each ends; set it, or pass one at a time"
+            )
+        if pad is None or input_ids is None:
+            return xp.full(B, T - 1)
+        is_text = as_array_like(input_ids, x) != pad
+        return (xp.arange(T) * is_text).argmax(axis=-1)
 
 
 _NO_LABELS = "backward was given a gradient for the loss, but forward was given no labels, so there is no loss"

@@ -58,11 +58,15 @@ def default_ids(config, B: int, T: int, token_type_ids, position_ids, past_lengt
     if token_type_ids is None:
         token_type_ids = np.zeros((B, T), dtype=np.int64)
     else:
-        check_array(token_type_ids, "token_type_ids")
-        if tuple(token_type_ids.shape) != (B, T):
-            raise ValueError(f"token_type_ids has shape {tuple(token_type_ids.shape)}, expected {(B, T)}")
+        check_token_types(token_type_ids, B, T)
         check_range(token_type_ids, config.type_vocab_size, "token_type_ids", "segments")
     return token_type_ids, default_positions(config, B, T, position_ids, past_length)
+
+
+def check_token_types(token_type_ids, B: int, T: int) -> None:
+    check_array(token_type_ids, "token_type_ids")
+    if tuple(token_type_ids.shape) != (B, T):
+        raise ValueError(f"token_type_ids has shape {tuple(token_type_ids.shape)}, expected {(B, T)}")
 
 
 def default_positions(config, B: int, T: int, position_ids, past_length: int = 0):

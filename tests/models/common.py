@@ -23,7 +23,7 @@ from edutransformers.speed import use_batch_threads
 from tests import fakecupy
 from tests.contract import arrays_of, to_device, to_host
 
-from .proof import flatten, is_float_input, run_model, total_norm
+from .proof import flatten, is_float_input, is_loss, run_model, total_norm
 from .subject import (
     ROUNDING,
     Subject,
@@ -84,11 +84,11 @@ def padding_changes_nothing(subject, folder):
     wanted = run_model(narrow, batch, names)
     output, cache = wide.forward(**wider)
     for name, x in flatten(output).items():
-        if name == "loss" and subject.loss_sees_padding:
+        if is_loss(name) and subject.loss_sees_padding:
             continue
         np.testing.assert_allclose(crop(np.asarray(x)), wanted.outputs[name], rtol=1e-10, atol=1e-11, err_msg=name)
     if subject.has_loss and not subject.loss_sees_padding:
-        wide.backward({"loss": 1.0}, cache)
+        wide.backward(dict.fromkeys(subject.losses, 1.0), cache)
         for name, parameter in wide.named_parameters():
             size = total_norm(wanted.gradients)
             gradient = np.zeros(parameter.shape) if parameter.grad is None else parameter.grad
@@ -106,7 +106,7 @@ def examples_do_not_look_at_each_other(subject, folder):
             for name, x in batch.items()
         }
         for name, x in flatten(subject.make_model("float64")(**alone)).items():
-            if name != "loss":
+            if not is_loss(name):
                 rows = slice(place * len(x), (place + 1) * len(x))  # several for an example with several choices
                 np.testing.assert_allclose(x, together[name][rows], rtol=1e-10, atol=1e-11, err_msg=name)
 
@@ -240,7 +240,7 @@ def float16_is_finite_and_close(subject, folder):
     wanted = flatten(subject.make_model("float64")(**subject.make_batch("float64")))
     got = flatten(subject.make_model("float16")(**subject.make_batch("float16")))
     for name, x in got.items():
-        dtype = np.float32 if name == "loss" else np.float16  # a sum over many rows: see functional/precision.py
+        dtype = np.float32 if is_loss(name) else np.float16  # a sum over many rows: see functional/precision.py
         assert np.asarray(x).dtype == dtype, f"{name} is {np.asarray(x).dtype}, expected {np.dtype(dtype)}"
         assert np.isfinite(x).all(), f"{name} is not finite"
         error = np.abs(np.float64(x) - wanted[name]).max() / max(1.0, np.abs(wanted[name]).max())
@@ -369,7 +369,7 @@ def the_seed_decides_dropout(subject, folder):
     """One seed, one result; another seed, another; evaluation needs none; and without one there is the model's own."""
     one, same, other = (run(subject, seed=seed).outputs for seed in (5, 5, 6))
     evaluated = run(subject).outputs
-    name = next(name for name in one if name != "loss" and not name.startswith(("hidden_states", "attentions")))
+    name = next(name for name in one if not is_loss(name) and not name.startswith(("hidden_states", "attentions")))
     np.testing.assert_array_equal(one[name], same[name])
     assert np.abs(one[name] - other[name]).max() > 1e-6
     assert np.abs(one[name] - evaluated[name]).max() > 1e-6

@@ -58,7 +58,7 @@ def random_gradients(outputs: dict[str, np.ndarray], names=None, seed: int = 0) 
 
     The loss gets none here: it would drown the others or be drowned by them, and is checked by itself.
     """
-    wanted = (lambda name: name != "loss") if names is None else (lambda name: name.partition(".")[0] in names)
+    wanted = (lambda name: not is_loss(name)) if names is None else (lambda name: name.partition(".")[0] in names)
     return {
         name: seeded_normal(f"gradient of {name}", x.shape, seed).astype(x.dtype)
         for name, x in outputs.items()
@@ -66,16 +66,25 @@ def random_gradients(outputs: dict[str, np.ndarray], names=None, seed: int = 0) 
     }
 
 
+def is_loss(name: str) -> bool:
+    return name.endswith("loss")
+
+
+def are_losses(names) -> bool:
+    """Whether the gradients asked for are those of losses: ("loss",), or several."""
+    return bool(names) and all(map(is_loss, names))
+
+
 # -- this package's side ----------------------------------------------------------------------------------------------
 
 
 def run_model(model, batch: dict, names=None, seed: int = 0) -> Result:
-    """One forward and one backward pass. `names` ("loss",): from the loss; None: random gradients into all else."""
+    """One forward and one backward pass. `names` all losses: from their sum; None: random gradients into all else."""
     model.zero_grad()
     output, cache = model.forward(**batch)
     flat = flatten(output)
-    if names == ("loss",):
-        d_output = {"loss": 1.0}
+    if are_losses(names):
+        d_output = dict.fromkeys(names, 1.0)
     else:
         lengths = {name: len(value) for name, value in output.items() if isinstance(value, tuple)}
         d_output = unflatten(random_gradients(flat, names, seed), lengths)

@@ -5,6 +5,7 @@ for its numbers) and the fixture tests (which only have the original's answers i
 """
 
 import hashlib
+import re
 
 import numpy as np
 
@@ -30,6 +31,7 @@ def seed_weights(model, seed: int = 0, std: float = 0.3) -> None:
     Norms get a weight around 1, all else lies around 0. Works in the model's own number type.
     """
     for name, parameter in model.named_parameters():
-        mean = 1.0 if "norm" in name.lower() and name.endswith("weight") else 0.0
+        is_norm = re.search(r"norm|\bln_", name.lower()) and name.endswith("weight")
+        mean = 1.0 if is_norm else 0.0
         values = seeded_normal(name, parameter.shape, seed, mean, std)
         parameter.data = values.astype(parameter.dtype)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .proof import flatten, random_gradients, run_model, total_norm, unflatten
+from .proof import are_losses, flatten, random_gradients, run_model, total_norm, unflatten
 
 ROUNDING = 1e-11  # float64 sums in another order, relative to the size of the array (for gradients: of all gradients)
 
@@ -22,6 +22,7 @@ class Subject:
     make_model: Callable
     make_batch: Callable
     has_loss: bool = True
+    losses: tuple[str, ...] = ("loss",)
     unused: tuple[str, ...] = ()  # parameters that no output depends on (a table that checkpoints hold for nothing)
     flat: tuple[str, ...] = ()  # ends of names of parameters whose gradient is 0 by mathematics
     loss_sees_padding: bool = False  # a loss over the tokens of a text, the padding among them (question answering)
@@ -30,7 +31,7 @@ class Subject:
     @property
     def names(self):
         """What the gradients come from: the loss, or random gradients for the outputs of a model without one."""
-        return ("loss",) if self.has_loss else None
+        return self.losses if self.has_loss else None
 
 
 def run(subject: Subject, dtype="float64", seed: int | None = None, prepare=None, names="default", batch=None):
@@ -79,15 +80,15 @@ def padded(subject, name, x, tokens, more):
 
 
 def gradients_for(output, names) -> dict:
-    if names == ("loss",):
-        return {"loss": 1.0}
+    if are_losses(names):
+        return dict.fromkeys(names, 1.0)
     lengths = {name: len(value) for name, value in output.items() if isinstance(value, tuple)}
     return unflatten(random_gradients(flatten(output), names), lengths)
 
 
 def host_gradients(result, names) -> dict:
-    if names == ("loss",):
-        return {"loss": 1.0}
+    if are_losses(names):
+        return dict.fromkeys(names, 1.0)
     lengths: dict[str, int] = {}
     for name in result.outputs:
         head, _, place = name.partition(".")

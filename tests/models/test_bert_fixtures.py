@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from .bert_cases import FIXTURES, STORED, batch_of, model_of, stored_runs
+from .bert_cases import STORED, batch_of, model_of, stored_runs
+from .cases import FIXTURES
 from .proof import assert_fingerprints, run_model
 from .seeded import seeded_normal
 

@@ -10,7 +10,7 @@ import pytest
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
-from tests.models.proof import Result, flatten, is_float_input, random_gradients  # noqa: E402
+from tests.models.proof import Result, are_losses, flatten, is_float_input, random_gradients  # noqa: E402
 
 MAJOR = int(transformers.__version__.split(".")[0])
 logging.getLogger("transformers").setLevel(logging.ERROR)
@@ -61,7 +61,8 @@ def run_original(theirs, batch: dict, names=None, seed: int = 0) -> Result:
     inputs = {name: to_torch(x) for name, x in batch.items()}
     floats = {name: inputs[name].requires_grad_() for name, x in batch.items() if is_float_input(name, x)}
     mask = inputs.get("attention_mask")
-    if MAJOR >= 5 and mask is not None and mask.ndim == 3 and "Choice" not in type(theirs).__name__:
+    has_choices = batch["input_ids"].ndim == 3 if "input_ids" in batch else batch["inputs_embeds"].ndim == 4
+    if MAJOR >= 5 and mask is not None and mask.ndim == 3 and not has_choices:
         inputs["attention_mask"] = additive(inputs["attention_mask"], next(theirs.parameters()).dtype)
     theirs.config.use_cache = False
     outputs = dict(theirs(**inputs))
@@ -71,8 +72,8 @@ def run_original(theirs, batch: dict, names=None, seed: int = 0) -> Result:
         )  # a decoder of 4.x without a source returns keys and values under this name
     flat = flatten(outputs)
     arrays = {name: x.detach().numpy() for name, x in flat.items()}
-    if names == ("loss",):
-        total = flat["loss"]
+    if are_losses(names):
+        total = sum(flat[name] for name in names)
     else:
         d = random_gradients(arrays, names, seed)
         total = sum((torch.tensor(d[name]) * flat[name]).sum() for name in d)

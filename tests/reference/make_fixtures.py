@@ -3,7 +3,7 @@
     PYTHONPATH=. python -m tests.reference.make_fixtures      in an environment with transformers 5.x, then
     PYTHONPATH=. python -m tests.reference.make_fixtures      in one with transformers 4.34.1 (what 5.x dropped)
 
-Each case becomes tests/fixtures/models/bert_<case>.json: fingerprints (norm and random projections) of every output, of
+Each case becomes tests/fixtures/models/<architecture>_<case>.json: fingerprints (norm and random projections) of every output, of
 every parameter's gradient and of every float input's gradient; once from the loss, once from random gradients for all
 other outputs. Weights and inputs are not stored: they follow from their names (tests/models/seeded.py).
 """
@@ -11,19 +11,23 @@ other outputs. Weights and inputs are not stored: they follow from their names (
 from __future__ import annotations
 
 import json
+import sys
 
-from tests.models.bert_cases import FIXTURES, LEGACY, STORED, batch_of, model_of, stored_runs
+from tests.models import bert_cases, gpt2_cases
+from tests.models.cases import FIXTURES
 from tests.models.proof import fingerprints
 from tests.models.seeded import seeded_normal
 
 from .common import MAJOR, original_of, run_original, torch, transformers
 
+ARCHITECTURES = {"bert": bert_cases, "gpt2": gpt2_cases}
 DIGITS = 12  # significant ones
 
 
-def fixture_of(name: str, case) -> dict:
-    theirs, batch = original_of(model_of(case)), batch_of(case)
-    results = {run: run_original(theirs, batch, names) for run, names in stored_runs(name).items()}
+def fixture_of(cases, name: str) -> dict:
+    case = cases.STORED[name]
+    theirs, batch = original_of(cases.model_of(case)), cases.batch_of(case)
+    results = {run: run_original(theirs, batch, names) for run, names in cases.stored_runs(name).items()}
     return {
         "case": name,
         "made_with": {"transformers": transformers.__version__, "torch": torch.__version__.split("+")[0]},
@@ -51,13 +55,15 @@ def as_text(fixture: dict) -> str:
 
 
 def main() -> None:
-    for name, case in STORED.items():
-        if (name in LEGACY) == (MAJOR >= 5):
-            continue
-        path = FIXTURES / f"bert_{name}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(as_text(fixture_of(name, case)), encoding="utf-8")
-        print(f"{path.name}: {path.stat().st_size} bytes")
+    for architecture in sys.argv[1:] or ARCHITECTURES:
+        cases = ARCHITECTURES[architecture]
+        for name in cases.STORED:
+            if (name in cases.LEGACY) == (MAJOR >= 5):
+                continue
+            path = FIXTURES / f"{architecture}_{name}.json"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(as_text(fixture_of(cases, name)), encoding="utf-8")
+            print(f"{path.name}: {path.stat().st_size} bytes")
 
 
 if __name__ == "__main__":
