@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from edutransformers.layers import FeedForward
+from edutransformers.layers import Conv1D, FeedForward
 from edutransformers.module import keep
 from tests.contract import ROUNDING, Case, assert_same, check_layer, separate_run
 
@@ -21,6 +21,11 @@ def test_contract(chunk_size, recompute):
 @pytest.mark.parametrize("activation", ["relu", "gelu_new", "silu", "tanh", "linear"])
 def test_contract_of_other_activations(activation):
     check_layer(lambda: FeedForward(D, F, activation), x)
+
+
+@pytest.mark.parametrize("chunk_size", [0, 3])
+def test_contract_with_conv1d(chunk_size):
+    check_layer(lambda: FeedForward(D, F, "gelu_new", chunk_size, linear=Conv1D), x)
 
 
 @pytest.mark.parametrize("shape", [(1, 1, D), (4, D), (2, 2, 4, D)], ids=str)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from edutransformers.layers import Linear
+from edutransformers.layers import Conv1D, Linear
 from edutransformers.module import skip_initialization
 from tests.contract import check_layer
 
@@ -57,3 +57,37 @@ def test_gradients_of_some_rows(rng):
     assert np.abs(results[0][0]).max() > 0
     for whole, some in zip(*results):
         np.testing.assert_allclose(some, whole, atol=1e-15)
+
+
+# -- Conv1D -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(2, 4, 5), (1, 1, 5), (3, 5), (5,), (2, 3, 2, 5)], ids=str)
+def test_contract_of_conv1d(shape):
+    check_layer(lambda: Conv1D(5, 3), lambda rng: (rng.standard_normal(shape),))
+
+
+def test_conv1d_is_a_linear_layer_with_its_weight_transposed(rng):
+    conv, linear = Conv1D(5, 3).astype("float64"), Linear(5, 3).astype("float64")
+    linear.weight.data = np.ascontiguousarray(conv.weight.data.T)
+    conv.bias.data = linear.bias.data = rng.standard_normal(3)
+    x, dy = rng.standard_normal((2, 4, 5)), rng.standard_normal((2, 4, 3))
+    results = []
+    for layer in (conv, linear):
+        y, cache = layer.forward(x)
+        results.append((y, layer.backward(dy, cache), layer.bias.grad))
+    for mine, other in zip(*results):
+        np.testing.assert_allclose(mine, other, rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(conv.weight.grad, linear.weight.grad.T, rtol=1e-12, atol=1e-14)
+    assert conv.weight.shape == conv.weight.grad.shape == (5, 3)
+
+
+def test_fresh_weights_of_conv1d():
+    layer = Conv1D(300, 200, generator=np.random.default_rng(0))
+    assert abs(layer.weight.data.std() - 0.02) < 0.0005
+    layer.initial_scale = 0.5
+    layer.initialize(np.random.default_rng(0), 0.1)
+    assert abs(layer.weight.data.std() - 0.05) < 0.001
+    assert not layer.bias.data.any()
+    with pytest.raises(ValueError, match=r"Conv1D expects inputs of width 300, got an array of shape \(2, 4\)"):
+        layer(np.ones((2, 4), dtype="float32"))

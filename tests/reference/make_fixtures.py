@@ -3,9 +3,10 @@
     PYTHONPATH=. python -m tests.reference.make_fixtures      in an environment with transformers 5.x, then
     PYTHONPATH=. python -m tests.reference.make_fixtures      in one with transformers 4.34.1 (what 5.x dropped)
 
-Each case becomes tests/fixtures/models/<architecture>_<case>.json: fingerprints (norm and random projections) of every output, of
-every parameter's gradient and of every float input's gradient; once from the loss, once from random gradients for all
-other outputs. Weights and inputs are not stored: they follow from their names (tests/models/seeded.py).
+Names of architectures as arguments (bert, gpt2) make theirs alone. Each case becomes
+tests/fixtures/models/<architecture>_<case>.json: fingerprints (norm and random projections) of every output, of every
+parameter's gradient and of every float input's gradient; once from the loss, once from random gradients for all other
+outputs. Weights and inputs are not stored: they follow from their names (tests/models/seeded.py).
 """
 
 from __future__ import annotations
