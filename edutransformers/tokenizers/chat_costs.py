@@ -1,10 +1,10 @@
 """What the operations of a chat template cost, so that a hostile one ends with an error instead of the memory.
 
 Jinja's sandbox keeps a template from Python's internals; it doesn't keep it from a loop in a loop in a loop, or from
-`x ~ x` forty times over. So a template gets a budget. Each operation is paid for *before* it is done, and when the budget
-is used up, SecurityError ends the rendering. One unit is one step: one statement of a loop's body, one element of a list
-that is made or looked at, 16 characters that are copied; a call takes five. Nothing that is made can then be larger than
-what was paid for it.
+`x ~ x` forty times over. So a template gets a budget. Each operation is paid for *before* it is done, and when the
+budget is used up, SecurityError ends the rendering. One unit is one step: one statement of a loop's body, one element
+of a list that is made or looked at, 16 characters that are copied; a call takes five. Nothing that is made can then be
+larger than what was paid for it.
 
 That works because a template's world is closed: what goes in are plain strings, numbers, lists and dictionaries, and of
 their methods only those listed here exist.
@@ -20,7 +20,7 @@ from jinja2.utils import Namespace
 
 # A conversation of 100 messages takes some 20,000 steps.
 STEPS = 500_000
-STEPS_PER_INPUT = 100  # and so many more for each element of the conversation, and for 16 characters of its texts
+STEPS_PER_INPUT = 50  # and so many more for each element of the conversation, and for 16 characters of its texts
 CHARACTERS_PER_STEP = 16
 CALL = 5
 LARGEST_BITS = 20_000

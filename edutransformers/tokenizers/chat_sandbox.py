@@ -102,7 +102,9 @@ class _Sandbox(ImmutableSandboxedEnvironment):
             return super().call(__context, __obj, *args, **kwargs)
         if method.__name__ not in methods:
             raise SecurityError(f"a chat template must not call {type(owner).__name__}.{method.__name__}.")
-        methods[method.__name__](owner, *args, **kwargs)
+        # Jinja adds these two, and takes them away again before the method is called.
+        named = {name: value for name, value in kwargs.items() if name not in ("_loop_vars", "_block_vars")}
+        methods[method.__name__](owner, *args, **named)
         return costs.paid_result(super().call(__context, __obj, *args, **kwargs))
 
 
