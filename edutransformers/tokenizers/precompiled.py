@@ -36,7 +36,7 @@ class PrecompiledMap:
                 raise ValueError(f"the precompiled map's trie is said to have {size} of {len(blob) - 4} bytes.")
             self.units = struct.unpack(f"<{size // 4}I", blob[4 : 4 + size])
             self.replacements = blob[4 + size :]
-        self._parts = lru_cache(maxsize=4096)(self._parts_of_grapheme)
+        self.cached = lru_cache(maxsize=4096)(self._parts)
         # Blanks, letters, signs that the map leaves alone: between two of them a grapheme ends, so what stands between
         # such borders can be replaced by itself.
         untouched = "".join([re.escape(c) for c in map(chr, range(0x20, 0x7F)) if self._replacement(c) is None])
@@ -52,7 +52,7 @@ class PrecompiledMap:
         """
         changed, is_changed = [], False
         for grapheme in _GRAPHEME.findall(text):
-            for part, found in self._parts(grapheme):
+            for part, found in (self.cached if len(grapheme) < LONGEST else self._parts)(grapheme):
                 if found is None:
                     changed.append((part, 0))
                 else:
@@ -60,7 +60,7 @@ class PrecompiledMap:
                     _replace(changed, part, found)
         return changed if is_changed else None
 
-    def _parts_of_grapheme(self, grapheme: str) -> list[tuple[str, str | None]]:
+    def _parts(self, grapheme: str) -> list[tuple[str, str | None]]:
         """The grapheme, or its characters, with what stands for each."""
         if len(grapheme.encode("utf-8")) < LONGEST and (whole := self._replacement(grapheme)) is not None:
             return [(grapheme, whole)]
