@@ -17,6 +17,7 @@ _HOMES = {
     "ByteLevel": "byte_level",
     "CLIPTokenizer": "classes.clip",
     "CLIPTokenizerFast": "classes.clip",
+    "CTRLTokenizer": "classes.ctrl",
     "CharSpan": "batch_encoding",
     "CodeLlamaTokenizer": "classes.code_llama",
     "CodeLlamaTokenizerFast": "classes.code_llama",

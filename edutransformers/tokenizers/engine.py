@@ -223,6 +223,7 @@ class Engine:
                 None if second is None else len(second.ids),
                 truncation.max_length - special,
                 truncation.strategy,
+                truncation.odd_to_first,
             )
             shown = [
                 windows(len(text.ids), size, truncation.stride, truncation.side) for text, size in zip(texts, kept)

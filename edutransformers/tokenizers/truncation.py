@@ -12,6 +12,7 @@ class Truncation(NamedTuple):
     strategy: TruncationStrategy = TruncationStrategy.LONGEST_FIRST
     stride: int = 0
     side: str = "right"
+    odd_to_first: bool = False  # see kept_lengths
 
     def to_json(self) -> dict:
         return {
@@ -22,11 +23,15 @@ class Truncation(NamedTuple):
         }
 
 
-def kept_lengths(first: int, second: int | None, room: int, strategy: TruncationStrategy) -> tuple[int, int]:
+def kept_lengths(
+    first: int, second: int | None, room: int, strategy: TruncationStrategy, odd_to_first: bool = False
+) -> tuple[int, int]:
     """How many of `first` tokens and, for a pair, of `second` tokens fit into `room`.
 
     longest_first cuts the longer text down to the shorter one's length before it touches the shorter one; if both must
-    be cut, the room is halved. only_first and only_second cut one text and raise ValueError when that isn't enough.
+    be cut, the room is halved, and of an odd room the longer text gets one token more; of equally long ones the second,
+    with `odd_to_first` (as in the original's Python tokenizers) always the first. only_first and only_second cut one
+    text and raise ValueError when that isn't enough.
     """
     total = first + (second or 0)
     if room == 0:
@@ -42,6 +47,8 @@ def kept_lengths(first: int, second: int | None, room: int, strategy: Truncation
         if shorter + longer > room:
             shorter = room // 2
             longer = shorter + room % 2
+            if odd_to_first:
+                return longer, shorter
         return (longer, shorter) if first > second else (shorter, longer)
     if strategy is TruncationStrategy.ONLY_SECOND and second is None:
         raise ValueError("truncation='only_second' needs a text_pair; use 'only_first' or True for single texts.")

@@ -77,6 +77,8 @@ def _calls(theirs):
             options = {key: rng.choice(values) for key, values in OPTIONS.items()}
             if not theirs.is_fast:
                 options.update(stride=0, return_overflowing_tokens=False)
+                # Python tokenizers log an error, and go on, where only_first leaves too little; ours refuse.
+                options["truncation"] = options["truncation"] and True
             sides = [rng.choice(["right", "left"]), rng.choice(["right", "left"])]
             theirs.padding_side, theirs.truncation_side = sides
             try:

@@ -87,6 +87,19 @@ def bpe_from_files(
     **options,
 ) -> BPE:
     """The model that the constructor's arguments of a class `name` describe; `options` are those of `BPE`."""
+    vocab, merges = read_bpe(name, vocab_file, merges_file, vocab, merges)
+    return BPE(vocab, merges[:most_merges], **{"continuing_subword_prefix": "", "end_of_word_suffix": "", **options})
+
+
+def read_bpe(
+    name: str,
+    vocab_file: Path | None,
+    merges_file: Path | None,
+    vocab: Vocabulary | None,
+    merges: Merges | None,
+    with_counts: bool = False,
+) -> tuple[dict[str, int], list[tuple[str, str]]]:
+    """Vocabulary and merges, from files or Python data. `with_counts`: see `read_merges`."""
     vocab, merges = vocab_file if vocab is None else vocab, merges_file if merges is None else merges
     if vocab is None or merges is None:
         missing = (
@@ -96,12 +109,9 @@ def bpe_from_files(
     if isinstance(vocab, (str, os.PathLike)):
         vocab = read_vocab_json(vocab)
     if isinstance(merges, (str, os.PathLike)):
-        merges = read_merges(merges)
-    return BPE(
-        dict(vocab) if isinstance(vocab, dict) else ids_of_tokens(vocab),
-        [read_merge(merge) for merge in merges[:most_merges]],
-        **{"continuing_subword_prefix": "", "end_of_word_suffix": "", **options},
-    )
+        merges = read_merges(merges, with_counts=with_counts)
+    vocab = dict(vocab) if isinstance(vocab, dict) else ids_of_tokens(vocab)
+    return vocab, [read_merge(merge) for merge in merges]
 
 
 def bpe_files(model: BPE) -> dict[str, str]:
