@@ -5,7 +5,9 @@ The original's fast tokenizers, and the stages of `sentencepiece_stages.py`, do 
   `Precompiled` takes the shortest entry that a grapheme begins with, and drops what is left of the grapheme;
 - a text ends with white space other than a blank, which the stages drop as well;
 - "<s>", "<unk>" or "<0x41>" is written out in a text: the stages find these pieces, SentencePiece never does;
-- a control or user-defined piece stands in a text: the stages treat what is behind it as a text of its own.
+- a control or user-defined piece stands in a text: the stages treat what is behind it as a text of its own;
+- two cuts of a word have equal sums of scores, as in "--------------": SentencePiece sums in float32, and then rounding
+  decides.
 
 Everything here works on the text as a whole, in the order in which it is written below: normalize, cut, ids.
 
@@ -15,14 +17,17 @@ Source: Kudo and Richardson 2018; SentencePiece 0.2.3.
 import heapq
 import itertools
 import re
+from bisect import bisect_left
 from collections.abc import Iterable
 
 import numpy as np
 
+from edutransformers.tokenizers.aligned_text import Span
 from edutransformers.tokenizers.inputs import check_text
 from edutransformers.tokenizers.precompiled import PrecompiledMap
 from edutransformers.tokenizers.sentencepiece_model import BLANK, NormalizerSettings, SentencePieceModel
 from edutransformers.tokenizers.unigram import UNKNOWN_PENALTY
+from edutransformers.tokenizers.wordpiece import Token
 
 Cut = list[tuple[str, int]]  # the text of a piece, and its id
 
@@ -71,25 +76,38 @@ class SentencePieceEncoder:
 
     def pieces(self, text: str) -> Cut:
         """(piece, id) of each token. A run of unknown characters is one, or is written as bytes."""
-        cut = {"unigram": self._unigram, "bpe": self._bpe, "word": self._words, "char": self._characters}
-        pieces = []
-        for unknown, run in itertools.groupby(
-            cut[self.model.trainer.model_type](self.normalize(text)), key=lambda piece: piece[1] == self.unk_id
-        ):
-            if not unknown:
-                pieces += run
-                continue
-            joined = "".join([piece for piece, _ in run])
-            if self.byte_ids is None:
-                pieces.append((joined, self.unk_id))
-            else:
-                pieces += [(f"<0x{byte:02X}>", self.byte_ids[byte]) for byte in joined.encode("utf-8")]
-        return pieces
+        return [(token.text, token.id) for token in self.tokens(self.normalize(text))]
 
     def normalize(self, text: str) -> str:
         """The text as it is cut: rewritten by the model's map, with "▁" for blanks."""
+        return self.normalize_with_spans(text)[0]
+
+    def normalize_with_spans(self, text: str) -> tuple[str, list[Span]]:
+        """The same, and for each of its characters the (start, stop) of the text that it stands for."""
         check_text(text, "text")
         return self._normalize(text)
+
+    def tokens(self, normalized: str) -> list[Token]:
+        """The tokens of a text that is normalized, with their places in it; `Token.text` is the piece."""
+        cut = {"unigram": self._unigram, "bpe": self._bpe, "word": self._words, "char": self._characters}
+        tokens: list[Token] = []
+        stop = 0
+        for unknown, run in itertools.groupby(
+            cut[self.model.trainer.model_type](normalized), key=lambda piece: piece[1] == self.unk_id
+        ):
+            if not unknown:
+                for piece, i in run:
+                    tokens.append(Token(i, stop, stop := stop + len(piece), piece))
+                continue
+            joined = "".join([piece for piece, _ in run])
+            start, stop = stop, stop + len(joined)
+            if self.byte_ids is None:
+                tokens.append(Token(self.unk_id, start, stop, joined))
+                continue
+            for place, character in enumerate(joined, start):
+                for byte in character.encode("utf-8"):
+                    tokens.append(Token(self.byte_ids[byte], place, place + 1, f"<0x{byte:02X}>"))
+        return tokens
 
     def _unigram(self, text: str) -> Cut:
         """The cut with the highest sum of scores (unigram.py). SentencePiece sums in float32, so ties fall as they do
@@ -220,7 +238,7 @@ class SentencePieceEncoder:
                     piece = piece[1:]
                     at_start = settings.remove_extra_whitespaces  # else only one blank was put there
                 text += self.model.trainer.unk_surface if kind == "unknown" else piece.replace(BLANK, " ")
-        return text if self._denormalize is None else self._denormalize(text)
+        return text if self._denormalize is None else self._denormalize(text)[0]
 
     def _checked(self, i: int) -> int:
         if not 0 <= i < len(self.types):
@@ -237,31 +255,33 @@ class _Normalization:
         self.blank_behind = blank_behind
         self.map = PrecompiledMap(settings.precompiled_charsmap)
 
-    def __call__(self, text: str) -> str:
+    def __call__(self, text: str) -> tuple[str, list[Span]]:
         settings = self.settings
         blank = BLANK if settings.escape_whitespaces else " "
         parts = list(self._replaced(text))
         if settings.remove_extra_whitespaces:
-            parts = list(itertools.dropwhile(lambda part: part == " ", parts))
+            parts = list(itertools.dropwhile(lambda part: part[0] == " ", parts))
         if not parts:
-            return ""
-        written, behind_blank = [], settings.remove_extra_whitespaces
-        for part in parts:
+            return "", []
+        written: list[tuple[str, Span]] = []  # each character with its span
+        behind_blank = settings.remove_extra_whitespaces
+        for part, span in parts:
             if behind_blank:
                 part = part.lstrip(" ")
             if part:
-                written.append(part.replace(" ", blank))
+                written += [(character, span) for character in part.replace(" ", blank)]
                 behind_blank = settings.remove_extra_whitespaces and part.endswith(" ")
-        normalized = "".join(written)
         if settings.add_dummy_prefix and not self.blank_behind:
-            normalized = blank + normalized
-        if settings.remove_extra_whitespaces:
-            normalized = normalized.rstrip(blank)  # also a "▁" that the text itself ends with
+            start, _ = parts[0][1]
+            written.insert(0, (blank, (start, start)))
+        while settings.remove_extra_whitespaces and written and written[-1][0] == blank:
+            written.pop()  # also a "▁" that the text itself ends with
         if settings.add_dummy_prefix and self.blank_behind:
-            normalized += blank
-        return normalized
+            _, stop = parts[-1][1]
+            written.append((blank, (stop, stop)))
+        return "".join([character for character, _ in written]), [span for _, span in written]
 
-    def _replaced(self, text: str) -> Iterable[str]:
+    def _replaced(self, text: str) -> Iterable[tuple[str, Span]]:
         """What stands for each part of the text: a user-defined piece for itself, then the longest entry of the map."""
         data = text.encode("utf-8")
         starts = [m.start() for m in _FIRST_BYTE.finditer(data)]
@@ -271,12 +291,15 @@ class _Normalization:
                 continue
             if self.user_defined is not None and (match := self.user_defined.match(text, place)):
                 done = start + len(match[0].encode("utf-8"))
-                yield match[0]
+                yield match[0], match.span()
                 continue
-            done, found = start + 1, text[place]
+            done, found = start + 1, None
             for done, found in self.map.matches(data, start):  # noqa: B007 (the last one is the longest)
                 pass
-            yield found
+            if found is None:
+                yield text[place], (place, place + 1)
+            else:
+                yield found, (place, bisect_left(starts, done))
 
 
 _WORD = re.compile(f"{BLANK}[^{BLANK}]*|[^{BLANK}]+")
