@@ -51,7 +51,7 @@ def find_repeated_substrings(words: Iterable[str], longest: int) -> RepeatedSubs
     """A code point 0 inside a word ends substrings as a word's end does."""
     text = "\0".join([*words, ""])
     codes = np.frombuffer(text.encode("utf-32-le", errors="surrogatepass"), np.int32)
-    places = suffix_array(codes, longest + 1)
+    places = suffix_array(codes, longest)
     common = _common_prefixes(codes, places, longest + 1)
     room = _distance_to_zero(codes)[places]
     found = []

@@ -99,6 +99,7 @@ def unigram_from_counts(
         special.insert(0, unk_token)
     alphabet = {character for word in word_counts for character in word}
     alphabet |= {string[0] for string in initial_alphabet if string}
+    alphabet -= set(special)
     room = vocab_size - len(special)
     if len(alphabet) > room:
         raise ValueError(
@@ -182,30 +183,29 @@ class ExpectationMaximization:
         self._set_scores(digamma(expected[kept]) - digamma(max(expected[kept].sum(), FEWEST)))
 
     def losses(self) -> np.ndarray:
-        """The likelihood that is lost without each piece: inf for what has no alternative, −inf if it isn't used."""
+        """The likelihood that is lost without each piece: inf for characters, −inf for what no best cut has."""
         freq = np.zeros(self.size)
         for block, lattices in lattices_in_blocks(self.matches, self.word_starts, self.word_lengths):
             _, word, piece = lattices.best_cuts(self.scores)
             freq += np.bincount(piece, self.counts[block[word]], self.size)
         total, words = freq.sum(), self.counts.sum()
-        loss = np.where((freq > 0) | (self.lengths == 1), np.inf, -np.inf)
+        loss = np.where(self.lengths == 1, np.inf, -np.inf)
         used = np.flatnonzero((freq > 0) & (self.lengths > 1))
         # Each piece is a word whose best cut, without the piece itself, is its alternative.
         for block, lattices in lattices_in_blocks(
             self.matches, self.starts[used], self.lengths[used], with_whole=False
         ):
             mine = used[block]
-            score, word, other = lattices.best_cuts(self.scores)
+            _, word, other = lattices.best_cuts(self.scores)
             # An alternative's pieces occur `freq` times more, all pieces together `freq` times (pieces − 1) more. The
             # original, and SentencePiece, count the vocabulary's pieces there, not the alternative's; so it is here.
             log_total = np.log(total + freq[mine] * (self.size - 1))
             log_p_others = np.bincount(word, np.log(freq[other] + freq[mine[word]]) - log_total[word], len(mine))
-            lost = freq[mine] / words * (np.log(freq[mine]) - np.log(total) - log_p_others)
-            loss[mine] = np.where(self.scores[mine] > score, lost, np.inf)
+            loss[mine] = freq[mine] / words * (np.log(freq[mine]) - np.log(total) - log_p_others)
         return loss
 
     def prune(self, size: int) -> None:
-        """Keep the `size` pieces whose loss is largest; those that can't be written otherwise in any case."""
+        """Keep the `size` pieces whose loss is largest, all characters among them, and of the others none unused."""
         loss = self.losses()[1:]
         order = 1 + np.argsort(-loss, kind="stable")
         number = min(max(size - 1, np.sum(loss == np.inf)), np.sum(loss > -np.inf))

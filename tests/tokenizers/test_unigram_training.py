@@ -148,6 +148,10 @@ def test_seed_by_hand():
     assert [*em.pieces().values()] == pytest.approx([math.log(w / 17) for w in weights.values()])
     assert em.scores[0] == pytest.approx(math.log(1 / 17) - 10)
     assert list(ExpectationMaximization({"abab": 2, "abc": 1}, seed_size=3).pieces()) == ["b", "a", "c"]
+    # Those that are worth most; "abc" and "ab" are worth 6, and then the one that sorts last comes first.
+    counts = {"abcx": 1, "abcy": 1, "abz": 1}
+    assert list(ExpectationMaximization(counts).pieces()) == ["b", "a", "c", "z", "y", "x", "abc", "ab", "bc"]
+    assert list(ExpectationMaximization(counts, seed_size=7).pieces())[6:] == ["abc"]
 
 
 def test_a_step_by_hand():
@@ -219,9 +223,12 @@ def test_the_vocabulary():
 def test_unknown_token_and_specials():
     vocab, unk_id = train_unigram(["ab ab"], 10, ["<s>"], unk_token="<unk>", show_progress=False)
     assert ([token for token, _ in vocab[:2]], unk_id) == (["<unk>", "<s>"], 0)
-    vocab, unk_id = train_unigram(["ab<s>"] * 9, 10, ["<s>", "<s>"], show_progress=False)
+    vocab, unk_id = train_unigram(["ab<s>", "c<s>d", "<s>"], 12, ["<s>", "<s>"], show_progress=False)
     assert unk_id is None
-    assert [token for token, _ in vocab].count("<s>") == 1  # learnt from the text, too
+    assert [token for token, _ in vocab].count("<s>") == 1
+    assert "<s>" in ExpectationMaximization({"ab<s>": 1, "c<s>d": 1, "<s>": 1}).pieces()  # found in the texts, too
+    vocab, _ = train_unigram(["a|b", "b|"], 12, ["|"], show_progress=False)
+    assert sorted(token for token, _ in vocab) == ["a", "b", "|"]
     assert train_unigram([], 10, ["<s>"], show_progress=False) == ([("<s>", 0.0)], None)
 
 
@@ -244,7 +251,7 @@ def test_lengths_and_sizes():
     vocab, _ = unigram_from_counts(counts, 60, shrinking_factor=0.8, progress=sizes.append)
     assert len(sizes) > 4
     assert all(after <= 0.8 * before + 1 for before, after in zip(sizes, sizes[1:-1]))
-    assert len(vocab) == 60 <= sizes[-1] <= 66
+    assert len(vocab) == 60 < sizes[-1] <= 66
 
 
 def test_progress_bar(capsys):
