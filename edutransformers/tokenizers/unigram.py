@@ -18,6 +18,7 @@ import heapq
 import math
 import random
 from collections.abc import Iterator
+from numbers import Real
 from typing import NamedTuple
 
 from edutransformers.tokenizers.bpe import ids_of_bytes
@@ -48,14 +49,17 @@ class Unigram:
     is_random = False
 
     def __init__(self, vocab: list[tuple[str, float]], unk_id: int | None = None, byte_fallback: bool = False):
+        for number, entry in enumerate(vocab):
+            if not _is_entry(entry):
+                raise ValueError(f"Entry {number} of the vocabulary is {entry!r}; expected (token, log-probability).")
         self.vocab = {token: i for i, (token, _) in enumerate(vocab)}
         check_vocabulary(self.vocab)
         if len(self.vocab) < len(vocab):
             seen: set[str] = set()
             twice = next(token for token, _ in vocab if token in seen or seen.add(token))
             raise ValueError(f"The vocabulary has {twice!r} twice; tokens must be unique.")
-        if unk_id is not None and not 0 <= unk_id < len(vocab):
-            raise ValueError(f"unk_id is {unk_id}, but the vocabulary has {len(vocab)} entries.")
+        if unk_id is not None and (type(unk_id) is not int or not 0 <= unk_id < len(vocab)):
+            raise ValueError(f"unk_id is {unk_id!r}, but the vocabulary has {len(vocab)} entries.")
         self.scores = [float(score) for _, score in vocab]
         self.unk_id = unk_id
         self.byte_fallback = byte_fallback
@@ -226,8 +230,15 @@ class Unigram:
 
     @classmethod
     def from_json(cls, part: dict) -> "Unigram":
-        vocab = [(token, score) for token, score in part["vocab"]]
-        return cls(vocab, part.get("unk_id"), part.get("byte_fallback", False))
+        return cls(part["vocab"], part.get("unk_id"), part.get("byte_fallback", False))
+
+
+def _is_entry(entry) -> bool:
+    """Whether this is (token, log-probability); the first may be any string, the second any finite number."""
+    if not isinstance(entry, (list, tuple)) or len(entry) != 2:
+        return False
+    token, score = entry
+    return isinstance(token, str) and isinstance(score, Real) and math.isfinite(score)
 
 
 def _trie(vocab: dict[str, int]) -> dict:

@@ -36,6 +36,11 @@ class WordPiece:
         continuing_subword_prefix: str = "##",
     ):
         check_vocabulary(vocab)
+        if not isinstance(max_input_chars_per_word, int) or not isinstance(continuing_subword_prefix, str):
+            raise ValueError(
+                f"max_input_chars_per_word is {max_input_chars_per_word!r} and continuing_subword_prefix "
+                f"{continuing_subword_prefix!r}; expected a whole number and a string."
+            )
         self.vocab = vocab
         self.unk_token = unk_token
         self.max_input_chars_per_word = max_input_chars_per_word
@@ -94,14 +99,21 @@ class WordPiece:
         )
 
 
+HIGHEST_ID = (1 << 32) - 1  # the original keeps ids in 32 bits
+
+
 def check_vocabulary(vocab: dict[str, int]) -> None:
-    """Raise ValueError unless `vocab` maps at least one token to ids, each a non-negative int that no other has."""
+    """Raise ValueError unless `vocab` maps at least one token to ids, each from 0 to HIGHEST_ID and no two the same."""
+    if not isinstance(vocab, dict):
+        raise ValueError(f"The vocabulary is a {type(vocab).__name__}; expected a dictionary {{token: id}}.")
     if not vocab:
         raise ValueError("The vocabulary is empty: it needs at least the unknown token.")
     seen: dict[int, str] = {}
     for token, i in vocab.items():
-        if not isinstance(token, str) or not isinstance(i, int) or isinstance(i, bool) or i < 0:
-            raise ValueError(f"The vocabulary maps {token!r} to {i!r}; expected a string and an id of 0 or more.")
+        if not isinstance(token, str) or not isinstance(i, int) or isinstance(i, bool) or not 0 <= i <= HIGHEST_ID:
+            raise ValueError(
+                f"The vocabulary maps {token!r} to {i!r}; expected a string and an id of 0 or more, up to {HIGHEST_ID}."
+            )
         if i in seen:
             raise ValueError(f"The vocabulary gives the id {i} to both {seen[i]!r} and {token!r}; ids must be unique.")
         seen[i] = token
