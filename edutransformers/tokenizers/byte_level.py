@@ -208,16 +208,14 @@ class ByteLevelProcessor(_TrimmingProcessor):
 def without_blanks(tokens: list[str], offsets: list[tuple[int, int]], add_prefix_space: bool) -> list[tuple[int, int]]:
     """Offsets without the blanks that a token begins or ends with.
 
-    With `add_prefix_space` the first token's blank is the added one, which has no place in the text; so of a row's
-    first token, and of one at the text's beginning, one blank less is taken off.
+    With `add_prefix_space` the first token's blank is the added one, which has no place in the text: so a single blank
+    of a row's first token, and of one at the text's beginning, stays. (Where there are more, none was added.)
     """
     trimmed = []
     for number, (token, (start, stop)) in enumerate(zip(tokens, offsets)):
         leading = len(token) - len(token.lstrip(_BLANKS))
         trailing = len(token) - len(token.rstrip(_BLANKS))
-        if leading:
-            if add_prefix_space and (number == 0 or start == 0):
-                leading -= 1
+        if leading > 1 or (leading and not (add_prefix_space and (number == 0 or start == 0))):
             start = min(start + leading, stop)
         if trailing and stop >= trailing:
             stop = max(stop - trailing, start)

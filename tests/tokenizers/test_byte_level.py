@@ -101,6 +101,8 @@ def test_trimmed_offsets():
     added = ByteLevelProcessor(add_prefix_space=True)
     assert encoding_of(engine(True, merges, added), "a a").offsets == [(0, 1), (2, 3)]
     assert without_blanks(["aĠ", "ĠĠ"], [(3, 5), (5, 7)], False) == [(3, 4), (7, 7)]
+    assert without_blanks(["Ġa", "Ġa"], [(0, 1), (1, 3)], True) == [(0, 1), (2, 3)]
+    assert without_blanks(["ĠĠ", "Ġ"], [(0, 2), (2, 3)], True) == [(2, 2), (3, 3)]  # two blanks: none was added
     kept = ByteLevelProcessor(trim_offsets=False)
     assert encoding_of(engine(False, merges, kept), "a a").offsets == [(0, 1), (1, 3)]
 
