@@ -201,3 +201,25 @@ def test_untied_models_use_the_decoders_own_bias():
     tied = BertForMaskedLM(BertConfig(**TINY))
     assert tied.head.decoder.bias is tied.head.bias
     assert tied.head.decoder.weight is tied.bert.embeddings.word_embeddings.weight
+
+
+@pytest.mark.parametrize("name", ["causal_lm", "cross_attention_lm", "relative_key_query_decoder"])
+def test_a_decoder_goes_on_where_it_stopped(name):
+    """Read in pieces with a key/value cache: the numbers of reading all at once."""
+    case = {**CASES, **LEGACY}[name]
+    model = model_of(case)
+    given = {key: x for key, x in batch_of(case).items() if key.startswith("encoder_")}
+    ids = np.random.default_rng(1).integers(1, 31, (4, 7))
+    output_name = "logits" if case.labels else "last_hidden_state"
+    whole = model(ids, use_cache=False, **given)[output_name]
+    past, parts = None, []
+    for start, stop in ((0, 3), (3, 4), (4, 7)):
+        output = model(ids[:, start:stop], past_key_values=past, use_cache=True, **given)
+        past = output.past_key_values
+        parts.append(output[output_name])
+    assert past.length == 7
+    np.testing.assert_allclose(np.concatenate(parts, axis=1), whole, rtol=0, atol=1e-12)
+
+
+def test_an_encoder_has_no_cache():
+    assert "past_key_values" not in model_of(CASES["model"])(np.array([[1, 2]]), use_cache=True)
