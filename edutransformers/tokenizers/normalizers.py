@@ -8,7 +8,7 @@ from edutransformers.tokenizers.aligned_text import AlignedText, PlainText
 from edutransformers.tokenizers.characters import BLANK, CHINESE, CONTROL, MARK, NONSPACING_MARK, WHITE_SPACE, lower
 from edutransformers.tokenizers.patterns import Pattern
 from edutransformers.tokenizers.precompiled import PrecompiledMap
-from edutransformers.tokenizers.stages import read_stage
+from edutransformers.tokenizers.stages import read_stage, read_stages, read_value
 from edutransformers.tokenizers.stretches import BETWEEN_BLANKS
 
 
@@ -230,7 +230,7 @@ class Replace(Normalizer):
 
     @classmethod
     def from_json(cls, part: dict) -> "Replace":
-        return cls(Pattern.from_json(part["pattern"]), part["content"])
+        return cls(Pattern.from_json(part["pattern"]), read_value(part, "content", str))
 
 
 class Prepend(Normalizer):
@@ -247,7 +247,7 @@ class Prepend(Normalizer):
 
     @classmethod
     def from_json(cls, part: dict) -> "Prepend":
-        return cls(part["prepend"])
+        return cls(read_value(part, "prepend", str))
 
 
 class Nmt(Normalizer):
@@ -304,7 +304,9 @@ class NormalizerSequence(Normalizer):
 
     @classmethod
     def from_json(cls, part: dict) -> "NormalizerSequence":
-        return cls([normalizer_from_json(inner) for inner in part["normalizers"]])
+        from edutransformers.tokenizers.tokenizer_json import STAGES
+
+        return cls(read_stages("normalizer", part["normalizers"], STAGES["normalizer"]))
 
 
 NORMALIZERS = {

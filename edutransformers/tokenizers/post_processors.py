@@ -7,7 +7,7 @@ offsets for the tokens of a text.
 
 from typing import NamedTuple
 
-from edutransformers.tokenizers.stages import read_stage
+from edutransformers.tokenizers.stages import read_stages
 
 
 class Slot(NamedTuple):
@@ -141,7 +141,7 @@ class PostProcessorSequence(PostProcessor):
     def from_json(cls, part: dict) -> "PostProcessorSequence":
         from edutransformers.tokenizers.tokenizer_json import STAGES
 
-        return cls([read_stage("post_processor", inner, STAGES["post_processor"]) for inner in part["processors"]])
+        return cls(read_stages("post_processor", part["processors"], STAGES["post_processor"]))
 
 
 POST_PROCESSORS = {

@@ -6,7 +6,7 @@ from edutransformers.tokenizers import unicode_tables
 from edutransformers.tokenizers.aligned_text import AlignedText
 from edutransformers.tokenizers.characters import TextPattern, one_of
 from edutransformers.tokenizers.patterns import Pattern
-from edutransformers.tokenizers.stages import read_stage
+from edutransformers.tokenizers.stages import read_stages
 from edutransformers.tokenizers.stretches import BETWEEN_BLANKS
 
 _SPACE, _PUNCTUATION, _WORD = unicode_tables.WHITE_SPACE, unicode_tables.PUNCTUATION, unicode_tables.WORD
@@ -318,7 +318,7 @@ class PreTokenizerSequence(PreTokenizer):
     def from_json(cls, part: dict) -> "PreTokenizerSequence":
         from edutransformers.tokenizers.tokenizer_json import STAGES
 
-        return cls([read_stage("pre_tokenizer", inner, STAGES["pre_tokenizer"]) for inner in part["pretokenizers"]])
+        return cls(read_stages("pre_tokenizer", part["pretokenizers"], STAGES["pre_tokenizer"]))
 
 
 PRE_TOKENIZERS = {

@@ -49,6 +49,20 @@ def _kind(name: str, part: dict) -> str | None:
     return next((kind for kind, keys in kinds.items() if all(key in part for key in keys)), None)
 
 
+def read_stages(name: str, parts: list, classes: dict[str, type]) -> list:
+    """The stages of a sequence, none of which may be missing."""
+    if None in parts:
+        raise ValueError(f"the {name} is a sequence with null in it; expected a {name} in its place.")
+    return [read_stage(name, part, classes) for part in parts]
+
+
+def read_value(part: dict, name: str, kind: type):
+    """part[name], or a ValueError if it is of another type."""
+    if type(part[name]) is not kind:
+        raise ValueError(f"{name!r} is {part[name]!r}; expected a value of type {kind.__name__}.")
+    return part[name]
+
+
 def read_part(name: str, part, read):
     """read(part), with an error that names the part when its content isn't what it should be."""
     if part is None:
