@@ -84,6 +84,7 @@ _PUBLIC = {
         "MBartTokenizer",
         "MBartTokenizerFast",
         "NllbTokenizer",
+        "MarianTokenizer",
         "NllbTokenizerFast",
         "OpenAIGPTTokenizer",
         "OpenAIGPTTokenizerFast",

@@ -46,6 +46,7 @@ class SentencePieceEncoder:
         self.unk_id = model.unk_id
         self.types = [piece.type for piece in model.pieces]
         self.scores = [piece.score for piece in model.pieces]
+        self._type_of = {piece.piece: piece.type for piece in model.pieces}
         # Control, byte and unknown pieces are never found in a text.
         self.ids = {
             piece.piece: i for i, piece in enumerate(model.pieces) if piece.type in ("normal", "user_defined", "unused")
@@ -222,22 +223,27 @@ class SentencePieceEncoder:
 
         Raises ValueError for an id outside the vocabulary.
         """
+        return self.decode_pieces([self.model.pieces[self._checked(i)].piece for i in ids])
+
+    def decode_pieces(self, pieces: Iterable[str]) -> str:
+        """The same for pieces; one that the model doesn't have stays as it is."""
         settings = self.model.normalizer
         text, at_start = "", True  # at_start: a "▁" here is not of the text
-        for kind, run in itertools.groupby(map(self._checked, ids), key=lambda i: self.types[i]):
+        for kind, run in itertools.groupby(pieces, key=self._type_of.get):
             if kind == "byte":
-                text += _text_of_bytes(bytes(int(self.model.pieces[i].piece[3:5], 16) for i in run))
+                text += _text_of_bytes(bytes(int(piece[3:5], 16) for piece in run))
                 continue
-            for i in run:
+            for piece in run:
                 at_start = at_start and not text
-                piece = self.model.pieces[i].piece
                 if kind == "control":
                     continue
                 takes = at_start and (settings.add_dummy_prefix or settings.remove_extra_whitespaces)
-                if takes and piece.startswith(BLANK):
+                if takes and piece.startswith(BLANK) and kind is not None:
                     piece = piece[1:]
                     at_start = settings.remove_extra_whitespaces  # else only one blank was put there
-                text += self.model.trainer.unk_surface if kind == "unknown" else piece.replace(BLANK, " ")
+                if kind == "unknown":
+                    piece = self.model.trainer.unk_surface
+                text += piece if kind is None else piece.replace(BLANK, " ")
         return text if self._denormalize is None else self._denormalize(text)[0]
 
     def _checked(self, i: int) -> int:
