@@ -36,18 +36,27 @@ class Matches(NamedTuple):
     ids: np.ndarray
 
     @classmethod
-    def of(cls, places: np.ndarray, lengths: np.ndarray, ids: np.ndarray, size: int) -> "Matches":
-        """From (place, length, id) of each match in any order, in a text of `size` characters."""
-        order = np.argsort(places * (int(lengths.max(initial=0)) + 1) + lengths)
-        offsets = np.searchsorted(places[order], np.arange(size + 1))
-        return cls(offsets, lengths[order].astype(np.int32), ids[order].astype(np.int32))
+    def of(cls, found: list[tuple[int, np.ndarray, np.ndarray]], size: int) -> "Matches":
+        """From (length, places, ids) of the matches of each length, the shortest first, in a text of `size` characters.
+
+        No two pieces of the same length stand at one place.
+        """
+        counts = sum(np.bincount(places, minlength=size) for _, places, _ in found)
+        offsets = np.concatenate([[0], np.cumsum(counts)])
+        lengths, ids = np.empty(offsets[-1], np.int32), np.empty(offsets[-1], np.int32)
+        free = offsets[:-1].copy()  # where the next match of each place goes
+        for length, places, ids_found in found:
+            at = free[places]
+            lengths[at], ids[at] = length, ids_found
+            free[places] += 1
+        return cls(offsets, lengths, ids)
 
     def renamed(self, new_ids: np.ndarray) -> "Matches":
         """With each piece's new id, and without those whose new id is −1."""
         ids = new_ids[self.ids]
         kept = ids >= 0
         before = np.concatenate([[0], np.cumsum(kept)])
-        return Matches(before[self.offsets], self.lengths[kept], ids[kept].astype(np.int32))
+        return Matches(before[self.offsets], self.lengths[kept], ids[kept])
 
 
 class Lattices:

@@ -213,7 +213,7 @@ class ExpectationMaximization:
 
     def _keep(self, kept: np.ndarray) -> None:
         """Keep these pieces, in this order, and number them anew."""
-        new = np.full(self.size, -1)
+        new = np.full(self.size, -1, np.int32)
         new[self.lengths == 1] = UNKNOWN  # a character that is dropped becomes an unknown one
         new[kept] = np.arange(1, len(kept) + 1)
         new[UNKNOWN] = UNKNOWN
@@ -252,11 +252,14 @@ def _seed(found: RepeatedSubstrings, weight: np.ndarray, seed_size: int):
     lengths = np.concatenate([[0], np.ones(len(order), np.int64), found.length[best]])
     weights = np.concatenate([occurrences[order], worth[best]]).astype(np.float64)
 
-    nth, offset = ranges(found.count[best])
-    places = np.concatenate([np.arange(len(found.codes)), found.places[found.first[best][nth] + offset]])
-    ids = np.concatenate([number_of[which], 1 + len(order) + nth])
-    long = np.concatenate([np.ones(len(found.codes), np.int64), found.length[best][nth]])
-    return starts, lengths, weights, Matches.of(places, long, ids, len(found.codes))
+    matches = [(1, np.arange(len(found.codes), dtype=np.int32), number_of[which].astype(np.int32))]
+    ids = np.arange(1 + len(order), len(starts), dtype=np.int32)
+    for length in np.unique(found.length[best]).tolist():
+        chosen = found.length[best] == length
+        nth, offset = ranges(found.count[best][chosen])
+        places = found.places[found.first[best][chosen][nth] + offset]
+        matches.append((length, places.astype(np.int32), ids[chosen][nth]))
+    return starts, lengths, weights, Matches.of(matches, len(found.codes))
 
 
 def _check(vocab_size, shrinking_factor, n_sub_iterations, max_piece_length, seed_size) -> None:

@@ -107,7 +107,13 @@ def test_best_cuts(word_counts):
 
 def test_the_gradient_is_the_expected_count():
     """d log Z / d score by central differences, for a word whose lattice has an unknown character."""
-    matches = Matches.of(*np.array([[0, 1, 1], [0, 2, 2], [1, 1, 3], [2, 1, 0], [3, 1, 1], [2, 2, 4]]).T, size=4)
+    matches = Matches.of(
+        [
+            (1, np.arange(4), np.array([1, 3, 0, 1])),
+            (2, np.array([0, 2]), np.array([2, 4])),
+        ],
+        size=4,
+    )
     scores = np.log([0.05, 0.3, 0.2, 0.4, 0.1])
     (_, lattices), = lattices_in_blocks(matches, np.array([0]), np.array([4]))  # fmt: skip
     _, share = lattices.forward(scores)
