@@ -1,4 +1,4 @@
-"""The command line: `edutransformers tour`, `edutransformers train`, `edutransformers bench`."""
+"""The command line: `edutransformers tour`, `train`, `tokenize` and `bench`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ def main(arguments: list[str] | None = None) -> int:
         from .training.recipes.command import train
 
         return train(arguments[1:])
+    if arguments[:1] == ["tokenize"]:
+        from .teaching.tokens_command import tokenize
+
+        return tokenize(arguments[1:])
     parser = argparse.ArgumentParser(
         prog="edutransformers",
         description="Transformers from scratch in plain NumPy and CuPy: every backward pass written by hand.",
@@ -22,6 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     tour.add_argument("--output", default="tour", help="the folder for the page and its pictures (default: ./tour)")
 
     commands.add_parser("train", help="fine-tune a model on your texts, or train a new one", add_help=False)
+    commands.add_parser("tokenize", help="show how a model's tokenizer sees a text, in colours", add_help=False)
 
     bench = commands.add_parser("bench", help="measure speed and memory against transformers + torch")
     bench.add_argument("workload", nargs="?", help="which workload (default: list them)")

@@ -3,12 +3,15 @@
 from .flops import FlopsReport, flops_report
 from .memory import MemoryReport, memory_report
 from .savings import MemorySavings, memory_savings
+from .tokens import TokenPicture, show_tokens
 
 __all__ = [
     "FlopsReport",
     "MemoryReport",
     "MemorySavings",
+    "TokenPicture",
     "flops_report",
     "memory_report",
     "memory_savings",
+    "show_tokens",
 ]
