@@ -78,7 +78,8 @@ def from_pretrained(cls, name_or_folder, kwargs: dict):
         int(i): AddedToken.from_json(part) for i, part in (settings.pop("added_tokens_decoder", None) or {}).items()
     }
     special = _read_json(find_file(name_or_folder, "special_tokens_map.json", hub_arguments))
-    settings = {key: value for key, value in {**settings, **special}.items() if key not in _NOT_SETTINGS}
+    not_settings = _NOT_SETTINGS.union(cls.vocab_files_names)
+    settings = {key: value for key, value in {**settings, **special}.items() if key not in not_settings}
     settings = {key: _as_added_token(value) for key, value in settings.items()}
     templates = read_templates(lambda filename: find_file(name_or_folder, filename, hub_arguments))
     if templates is not None:
@@ -131,15 +132,25 @@ def _stages(tokenizer) -> dict[str, str]:
 
 
 def _for_older_readers(part):
-    """tokenizer.json with what the library of transformers 4.34 calls the Metaspace's scheme; later ones ignore it."""
+    """tokenizer.json as transformers 4.34 reads it, too: the Metaspace's scheme by its older name, which later readers
+    ignore, and merges as "left right", which they know, unless a token has a blank.
+    """
     if isinstance(part, list):
         return [_for_older_readers(inner) for inner in part]
     if not isinstance(part, dict):
         return part
-    part = {key: value if key == "model" else _for_older_readers(value) for key, value in part.items()}
+    older = {"model": _with_older_merges}
+    part = {key: older.get(key, _for_older_readers)(value) for key, value in part.items()}
     if part.get("type") == "Metaspace":
         part["add_prefix_space"] = part["prepend_scheme"] != "never"
     return part
+
+
+def _with_older_merges(model: dict) -> dict:
+    merges = model.get("merges", [])
+    if any(" " in token for pair in merges for token in pair):
+        return model
+    return {**model, "merges": [" ".join(pair) for pair in merges]} if merges else model
 
 
 def _config(tokenizer, added: dict[int, AddedToken]) -> dict:

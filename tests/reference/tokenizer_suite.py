@@ -133,7 +133,7 @@ def assert_same_names(ours, theirs):
         assert getattr(ours, name) == getattr(theirs, name), name
     assert (len(ours), ours.vocab_size) == (len(theirs), theirs.vocab_size)
     assert ours.get_vocab() == theirs.get_vocab()
-    assert sorted(ours.all_special_tokens) == sorted(theirs.all_special_tokens)
+    assert sorted(ours.all_special_tokens) == sorted(set(theirs.all_special_tokens))  # 4.34's may come twice
 
 
 def assert_same_methods(ours, theirs, pairs=True):

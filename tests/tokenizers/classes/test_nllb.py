@@ -1,5 +1,7 @@
 """NLLB's tokenizer. What it shares with mBART's, test_mbart.py tests."""
 
+import json
+
 import pytest
 
 from edutransformers import NllbTokenizer
@@ -53,6 +55,17 @@ class TestNllbTokenizer(TokenizerSuite):
         assert other(LONG) == tokenizer(LONG)
         other.save_vocabulary(tmp_path)
         assert NllbTokenizer(tmp_path / "sentencepiece.bpe.model")(LONG) == tokenizer(LONG)
+
+    def test_merges_are_saved_as_all_readers_know_them(self, tokenizer, tmp_path):
+        """As strings, which tokenizers 0.14 needs; as pairs where a token has a blank."""
+        merges = tokenizer._engine.model.merge_list()
+        blank = {"a b": 0, "a": 1, " b": 2, "<unk>": 3, "</s>": 4}
+        other = NllbTokenizer(vocab=blank, merges=[("a", " b")])
+        for saved, expected in ((tokenizer, [" ".join(pair) for pair in merges]), (other, [["a", " b"]])):
+            saved.save_pretrained(tmp_path)
+            content = json.loads((tmp_path / "tokenizer.json").read_text(encoding="utf-8"))
+            assert content["model"]["merges"] == expected
+            assert NllbTokenizer.from_pretrained(tmp_path)(LONG) == saved(LONG)
 
     def test_a_unigram_model(self, tmp_path):
         tokenizer = NllbTokenizer(write(unigram_model(), tmp_path / "x.model"))
