@@ -4,7 +4,7 @@ import re
 from itertools import groupby
 
 from edutransformers.tokenizers.patterns import Pattern
-from edutransformers.tokenizers.stages import read_stages, read_value
+from edutransformers.tokenizers.stages import read_stages
 
 # Written by the first stage of detokenization since the GPT and BERT releases: " n't" belongs to the word before it.
 _CLEAN_UP = [
@@ -182,7 +182,7 @@ class StripDecoder(Decoder):
 
     @classmethod
     def from_json(cls, part: dict) -> "StripDecoder":
-        return cls(read_value(part, "content", str), read_value(part, "start", int), read_value(part, "stop", int))
+        return cls(part["content"], part["start"], part["stop"])
 
 
 class ReplaceDecoder(Decoder):
@@ -200,7 +200,7 @@ class ReplaceDecoder(Decoder):
 
     @classmethod
     def from_json(cls, part: dict) -> "ReplaceDecoder":
-        return cls(Pattern.from_json(part["pattern"]), read_value(part, "content", str))
+        return cls(Pattern.from_json(part["pattern"]), part["content"])
 
 
 class CTCDecoder(Decoder):

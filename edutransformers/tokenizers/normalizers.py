@@ -8,7 +8,7 @@ from edutransformers.tokenizers.aligned_text import AlignedText, PlainText
 from edutransformers.tokenizers.characters import BLANK, CHINESE, CONTROL, MARK, NONSPACING_MARK, WHITE_SPACE, lower
 from edutransformers.tokenizers.patterns import Pattern
 from edutransformers.tokenizers.precompiled import PrecompiledMap
-from edutransformers.tokenizers.stages import read_stage, read_stages, read_value
+from edutransformers.tokenizers.stages import read_stage, read_stages
 from edutransformers.tokenizers.stretches import BETWEEN_BLANKS
 
 
@@ -230,7 +230,7 @@ class Replace(Normalizer):
 
     @classmethod
     def from_json(cls, part: dict) -> "Replace":
-        return cls(Pattern.from_json(part["pattern"]), read_value(part, "content", str))
+        return cls(Pattern.from_json(part["pattern"]), part["content"])
 
 
 class Prepend(Normalizer):
@@ -247,7 +247,7 @@ class Prepend(Normalizer):
 
     @classmethod
     def from_json(cls, part: dict) -> "Prepend":
-        return cls(read_value(part, "prepend", str))
+        return cls(part["prepend"])
 
 
 class Nmt(Normalizer):

@@ -46,7 +46,12 @@ class TemplateProcessing(PostProcessor):
                     f"The post-processor's template uses {value['id']!r}, which is not among its special tokens "
                     f"({', '.join(self.special_tokens) or 'none'})."
                 )
-            return Slot(None, value["type_id"], tuple(self.special_tokens[value["id"]]["ids"]))
+            ids = self.special_tokens[value["id"]]["ids"]
+            if not isinstance(ids, list) or any(type(i) is not int for i in ids):
+                raise ValueError(
+                    f"The post-processor's special token {value['id']!r} has the ids {ids!r}; expected ints."
+                )
+            return Slot(None, value["type_id"], tuple(ids))
         raise ValueError(f"The post-processor's template has a part {kind!r}; known are SpecialToken and Sequence.")
 
     def layout(self, is_pair: bool, add_special_tokens: bool) -> list[Slot]:

@@ -30,6 +30,26 @@ _WITHOUT_TYPE = {
 }
 
 
+# What a name means it means in all parts, so its values are of one kind. (A type of its own: True is no int here.)
+_KINDS = {
+    "a string": (
+        (str,),
+        "behavior content delimiter direction pad_token prefix prepend prepend_scheme replacement suffix "
+        "word_delimiter_token",
+    ),
+    "a string or null": ((str, type(None)), "continuing_subword_prefix end_of_word_suffix unk_token"),
+    "a whole number": ((int,), "length max_input_chars_per_word max_length pad_id pad_type_id start stop stride"),
+    "a whole number or null": ((int, type(None)), "pad_to_multiple_of unk_id"),
+    "true or false": (
+        (bool,),
+        "add_prefix_space byte_fallback clean_text cleanup fuse_unk handle_chinese_chars ignore_merges "
+        "individual_digits invert lowercase split strip_left strip_right trim_offsets use_regex",
+    ),
+    "true, false or null": ((bool, type(None)), "strip_accents"),
+}
+_KIND_OF = {name: (kind, types) for kind, (types, names) in _KINDS.items() for name in names.split()}
+
+
 def read_stage(name: str, part: dict | None, classes: dict[str, type]):
     """The stage that `part` describes, of one of `classes`; None for none. Raises ValueError for an unknown type."""
     if part is None:
@@ -56,17 +76,22 @@ def read_stages(name: str, parts: list, classes: dict[str, type]) -> list:
     return [read_stage(name, part, classes) for part in parts]
 
 
-def read_value(part: dict, name: str, kind: type):
-    """part[name], or a ValueError if it is of another type."""
-    if type(part[name]) is not kind:
-        raise ValueError(f"{name!r} is {part[name]!r}; expected a value of type {kind.__name__}.")
-    return part[name]
+def _check_types(name: str, part: dict) -> None:
+    for key, value in part.items():
+        if key in _KIND_OF:
+            kind, types = _KIND_OF[key]
+            if type(value) not in types:
+                raise ValueError(f"the {key} of the part {name!r} is {value!r}; expected {kind}.")
+        elif key in ("sep", "cls") and not (isinstance(value, list) and [type(v) for v in value] == [str, int]):
+            raise ValueError(f"the {key} of the part {name!r} is {value!r}; expected a token and its id.")
 
 
 def read_part(name: str, part, read):
     """read(part), with an error that names the part when its content isn't what it should be."""
     if part is None:
         return None
+    if isinstance(part, dict):
+        _check_types(name, part)
     try:
         return read(part)
     except (KeyError, TypeError, AttributeError, IndexError) as error:
