@@ -179,7 +179,7 @@ def test_unknown_parts_are_named(tokenizer, part):
         (lambda c: c.pop("model"), "with a 'model'"),
         (lambda c: c["model"].pop("vocab"), "'model' lacks 'vocab'"),
         (lambda c: c["model"].update(vocab={}), "empty"),
-        (lambda c: c["model"].update(vocab=[1]), "'model' has an unexpected form"),
+        (lambda c: c["model"].update(vocab=[1]), "The vocabulary is a list"),
         (lambda c: c["model"].update(vocab={"a": 0, "b": 0}), "id 0 to both"),
         (lambda c: c["post_processor"].pop("pair"), "'post_processor' lacks 'pair'"),
         (lambda c: c["post_processor"].update(special_tokens={}), "not among its special tokens"),
