@@ -57,6 +57,8 @@ _HOMES = {
     "TruncationStrategy": "strategies",
     "Unigram": "unigram",
     "Wav2Vec2CTCTokenizer": "classes.wav2vec2_ctc",
+    "WhisperTokenizer": "classes.whisper",
+    "WhisperTokenizerFast": "classes.whisper",
     "WordLevel": "word_level",
     "WordPiece": "wordpiece",
     "XLMRobertaTokenizer": "classes.xlm_roberta",

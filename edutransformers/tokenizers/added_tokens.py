@@ -83,11 +83,14 @@ class AddedTokens:
     def add(self, tokens: Iterable[AddedToken], model, normalizer) -> int:
         """Add tokens and return how many were new or changed. One that the model knows keeps its id."""
         count = 0
+        next_id = max(len(model.vocab), max(self.ids.values(), default=-1) + 1)
         for token in tokens:
-            if not token.content or token in self.by_id.values():
+            known = self.ids.get(token.content)
+            if not token.content or token == self.by_id.get(known):
                 continue
-            known = self.ids.get(token.content, model.vocab.get(token.content))
-            self.add_with_id(token, self._next_id(len(model.vocab)) if known is None else known)
+            i = model.vocab.get(token.content, next_id) if known is None else known
+            self.add_with_id(token, i)
+            next_id = max(next_id, i + 1)
             count += 1
         self.refresh(normalizer)
         return count
@@ -123,10 +126,6 @@ class AddedTokens:
 
     def occurs_normalized(self, normalized_text: str) -> bool:
         return self.normalized_finder.pattern.search(normalized_text) is not None
-
-    def _next_id(self, vocabulary_size: int) -> int:
-        highest = max(self.ids.values(), default=-1)
-        return max(highest + 1, vocabulary_size)
 
 
 class TokenFinder:
