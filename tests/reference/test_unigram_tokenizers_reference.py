@@ -57,6 +57,12 @@ class XLMRobertaTokenizer(transformers.XLMRobertaTokenizer):
         super().__init__(*args, **{"mask_token": MASK("<mask>"), **kwargs})
 
 
+class DebertaV2Tokenizer(transformers.PreTrainedTokenizerFast):
+    """Runs the stages that it is given: transformers 5's class puts its own in their place."""
+
+    model_input_names = TYPES
+
+
 AS_IN_434 = {kind.__name__: kind for kind in (AlbertTokenizer, XLNetTokenizer, XLMRobertaTokenizer)}
 
 
@@ -66,11 +72,8 @@ def original_of(ours, **options):
     model = ours._engine.model
     stages = engine_to_json(ours._engine)
     if name == "DebertaV2Tokenizer":
-        return transformers.PreTrainedTokenizerFast(
-            tokenizer_object=tokenizers.Tokenizer.from_str(json.dumps(stages)),
-            model_input_names=TYPES,
-            **ours.special_tokens_map,
-        )
+        library = tokenizers.Tokenizer.from_str(json.dumps(stages))
+        return DebertaV2Tokenizer(tokenizer_object=library, **ours.special_tokens_map)
     original = AS_IN_434.get(name) or getattr(transformers, name)
     return original(
         vocab=[(token, model.scores[i]) for token, i in model.vocab.items()],
@@ -117,7 +120,7 @@ def test_stages(name, tmp_path):
     assert mine["added_tokens"] == sorted(other["added_tokens"], key=lambda token: token["id"])
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "DebertaV2Tokenizer"])
+@pytest.mark.parametrize("name", NAMES)
 def test_files(name, tmp_path):
     ours, theirs = pair_of(name, tmp_path)
     suite.assert_same_files(ours, theirs, tmp_path)
@@ -166,9 +169,9 @@ def test_read_from_the_model_file(name, tmp_path):
     suite.assert_same_texts(ours, theirs, [*PROSE, *corpus(500_000)[:200]])
 
 
-def test_deberta_files(tmp_path):
+def test_files_of_version_5s_deberta(tmp_path):
     """Ours reads what transformers 5 saves, with its stages; it reads ours with its own, on texts where both agree."""
-    ours, theirs = pair_of("DebertaV2Tokenizer", tmp_path)
+    ours, _ = pair_of("DebertaV2Tokenizer", tmp_path)
     ours.save_pretrained(tmp_path / "ours")
     by_them = transformers.DebertaV2Tokenizer.from_pretrained(str(tmp_path / "ours"))
     assert by_them.get_vocab() == ours.get_vocab()
@@ -177,9 +180,6 @@ def test_deberta_files(tmp_path):
     by_them.save_pretrained(str(tmp_path / "theirs"))
     loaded = edutransformers.DebertaV2Tokenizer.from_pretrained(tmp_path / "theirs")
     suite.assert_same_texts(loaded, by_them)
-    theirs.save_pretrained(str(tmp_path / "stages"))
-    loaded = edutransformers.DebertaV2Tokenizer.from_pretrained(tmp_path / "stages")
-    suite.assert_same_texts(loaded, theirs)
 
 
 @pytest.mark.parametrize("name", ["AlbertTokenizer", "XLMRobertaTokenizer", "DebertaV2Tokenizer"])
