@@ -15,7 +15,7 @@ from edutransformers.tokenizers.added_tokens import AddedToken
 from edutransformers.tokenizers.batch_encoding import BatchEncoding
 from edutransformers.tokenizers.chat_templates import ChatTemplateMixin
 from edutransformers.tokenizers.decoders import clean_up_tokenization
-from edutransformers.tokenizers.encoding import Encoding
+from edutransformers.tokenizers.encoding import Encoding, TokenizedWords
 from edutransformers.tokenizers.engine import Engine
 from edutransformers.tokenizers.inputs import Sample, read_ids, read_samples
 from edutransformers.tokenizers.padding import Padding, pad_rows
@@ -214,9 +214,13 @@ class PreTrainedTokenizer(VocabularyMixin, SpecialTokensMixin, ChatTemplateMixin
 
     def _rows(self, sample: Sample, is_split: bool, add_special_tokens: bool, cut: Truncation | None) -> list[Encoding]:
         self._engine.split_special_tokens = self.split_special_tokens
-        cut_up = self._engine.tokenize_words if is_split else self._engine.tokenize
+        cut_up = self._tokenize_words if is_split else self._engine.tokenize
         second = None if sample.second is None else cut_up(sample.second)
         return self._engine.encode(cut_up(sample.first), second, add_special_tokens, cut)
+
+    def _tokenize_words(self, words: Sequence[str]) -> TokenizedWords:
+        """The tokens of a text that comes as a list of words."""
+        return self._engine.tokenize_words(words)
 
     def _padding(self, length: int | None, multiple_of: int | None, side: str | None) -> Padding:
         if self.pad_token is None:

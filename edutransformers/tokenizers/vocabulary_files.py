@@ -69,8 +69,8 @@ def ids_of_tokens(tokens: Iterable[str]) -> dict[str, int]:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def read_vocab_json(path: str | os.PathLike) -> dict[str, int]:
-    """vocab.json: {token: id}, in any order.
+def read_vocab_json(path: str | os.PathLike, nested: bool = False) -> dict:
+    """vocab.json: {token: id}, in any order; with `nested` also {language: {token: id}}.
 
     Raises OSError when there is no such file, ValueError when it isn't JSON of that form, names a token twice, or has
     an id twice or one that is no int of 0 or more.
@@ -94,8 +94,10 @@ def read_vocab_json(path: str | os.PathLike) -> dict[str, int]:
     if not isinstance(vocab, dict):
         raise ValueError(f"{path} must hold a JSON object of tokens and ids, not a {type(vocab).__name__}.")
     try:
-        check_vocabulary(vocab)
-        "".join(vocab).encode("utf-8")
+        is_nested = nested and vocab and all(isinstance(inner, dict) for inner in vocab.values())
+        for one in vocab.values() if is_nested else [vocab]:
+            check_vocabulary(one)
+            "".join(one).encode("utf-8")
     except UnicodeEncodeError as error:
         raise ValueError(
             f"{path} has a token with a lone surrogate, which is no valid Unicode text ({error})."

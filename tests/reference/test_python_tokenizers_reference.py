@@ -1,12 +1,15 @@
 """GPT's, CTRL's, XLM's and Wav2Vec2's tokenizers against transformers' classes, most of which are in Python alone."""
 
 import json
+import tempfile
+from pathlib import Path
 
 import pytest
 
 transformers = pytest.importorskip("transformers")
 
 from hypothesis import given, settings  # noqa: E402
+from hypothesis import strategies as st  # noqa: E402
 
 import edutransformers  # noqa: E402
 from edutransformers.tokenizers import BertNormalizer, BertPreTokenizer, train_bpe  # noqa: E402
@@ -128,8 +131,108 @@ def test_ctrl_any_text(ctrl, text):
     suite.assert_same_texts(*ctrl, [text, text[::-1]], is_fast=False, pairs=False)
 
 
+# -- Wav2Vec2 ---------------------------------------------------------------------------------------------------------
+
+LETTERS = [*"|ABCDEFGHIJKLMNOPQRSTUVWXYZ'ÄÖÜßÉabcdefghijklmnopqrstuvwxyz.,!-0123456789", "CH", "SCH", "EAU"]
+SPOKEN = ["<pad>", "<s>", "</s>", "<unk>", *LETTERS]
+# Of one size: where the next one is smaller, the original leaves tokens of the one before, with ids behind its end.
+RUSSIAN = "|абвгдежзийклмнопрстуфхцчшщъыьэюяАБВГДЕЖЗИЙКЛМНОПРСТУФХЦЧШЩЪЫЬЭЮЯ012345678"
+LANGUAGES = {"deu": SPOKEN, "rus": ["<unk>", "<pad>", *RUSSIAN, "<s>", "</s>", "ДЖ", "CH"]}
+
+
+def wav2vec2_pair(folder, vocab, **options):
+    (folder / "vocab.json").write_text(json.dumps(vocab), encoding="utf-8")
+    return tuple(
+        library.Wav2Vec2CTCTokenizer(str(folder / "vocab.json"), **options)
+        for library in (edutransformers, transformers)
+    )
+
+
+def ids_of(tokens):
+    return {token: i for i, token in enumerate(tokens)}
+
+
+@pytest.fixture(scope="module", params=[False, True])
+def wav2vec2(request, tmp_path_factory):
+    return wav2vec2_pair(tmp_path_factory.mktemp("wav2vec2"), ids_of(SPOKEN), do_lower_case=request.param)
+
+
+def test_wav2vec2(wav2vec2, tmp_path):
+    ours, theirs = wav2vec2
+    # Transformers 5 takes the word delimiter for a special token, too.
+    assert set(theirs.all_special_tokens) - set(ours.all_special_tokens) == {"|"}
+    theirs._special_tokens_map.pop("word_delimiter_token", None)
+    suite.assert_same_names(ours, theirs)
+    suite.assert_same_texts(ours, theirs, is_fast=False)
+    texts = [*corpus(500_000), *suite.assigned_characters()] if ours.do_lower_case else corpus()
+    suite.assert_same_texts(ours, theirs, texts, is_fast=False, pairs=False)
+    suite.assert_same_calls(ours, theirs, is_fast=False)
+    suite.assert_same_methods(ours, theirs)
+    texts = ["THE CH EAU  <pad>  <s>B", "SCHCHE</s> x<unk>y", "ßaßCHch <pad>|a|"]
+    suite.assert_same_texts(ours, theirs, texts, is_fast=False)
+    for text in texts:
+        assert ours.tokenize(text) == theirs.tokenize(text)
+    ours.save_pretrained(tmp_path / "ours")
+    theirs.save_pretrained(tmp_path / "theirs")
+    suite.assert_same_texts(ours, type(theirs).from_pretrained(str(tmp_path / "ours")), is_fast=False)
+    suite.assert_same_texts(edutransformers.AutoTokenizer.from_pretrained(tmp_path / "theirs"), theirs, is_fast=False)
+
+
+@settings(max_examples=300, deadline=None)
+@given(text=suite.ANY_TEXT)
+def test_wav2vec2_any_text(wav2vec2, text):
+    suite.assert_same_texts(*wav2vec2, [text, text[::-1]], is_fast=False)
+
+
+HEARD = st.lists(
+    st.tuples(st.sampled_from([0, 0, 1, 2, 3, 4, 4, 5, 6, 7, 31, 70, 71, 72]), st.integers(1, 3)), max_size=12
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(runs=HEARD, options=st.lists(st.booleans(), min_size=6, max_size=6))
+def test_wav2vec2_decoding(wav2vec2, runs, options):
+    names = ["skip_special_tokens", "clean_up_tokenization_spaces", "output_char_offsets", "output_word_offsets"]
+    names += ["group_tokens", "spaces_between_special_tokens"]
+    options = dict(zip(names, options))
+    ids = [i for i, length in runs for _ in range(length)]
+    assert_same_decoded(*(tokenizer.decode(ids, **options) for tokenizer in wav2vec2))
+    rows = [[5, *ids], ids, []]  # not empty first: then the original answers in another form
+    assert_same_decoded(*(tokenizer.batch_decode(rows, **options) for tokenizer in wav2vec2))
+    for tokenizer in wav2vec2:
+        tokens = tokenizer.convert_ids_to_tokens(ids)
+        del tokens[3:4]
+    calls = [(t.convert_tokens_to_string(tokens, output_word_offsets=True, output_char_offsets=True)) for t in wav2vec2]
+    assert calls[0] == calls[1]
+
+
+def assert_same_decoded(mine, other):
+    assert type(mine).__name__ == type(other).__name__
+    assert mine == other if isinstance(mine, (str, list)) else dict(mine) == dict(other)
+
+
+def test_wav2vec2_languages(tmp_path):
+    vocab = {language: ids_of(tokens) for language, tokens in LANGUAGES.items()}
+    pair = wav2vec2_pair(tmp_path, vocab, target_lang="deu")
+    assert pair[0].vocab == pair[1].vocab
+    for language in ("deu", "rus", "deu"):
+        for tokenizer in pair:
+            tokenizer.set_target_lang(language)
+        # (No "SCH": where it is no entry any more, the original still cuts texts at it.)
+        suite.assert_same_texts(*pair, ["ДЖа CH", "ачCHач", *suite.ADVERSARIAL], is_fast=False)
+        assert pair[0].unk_token_id == pair[1].unk_token_id
+        pair[0].save_pretrained(tmp_path / language)
+        theirs = transformers.AutoTokenizer.from_pretrained(str(tmp_path / language))
+        suite.assert_same_texts(pair[0], theirs, is_fast=False)
+    for tokenizer in pair:
+        with pytest.raises(ValueError, match="deu, rus"):
+            tokenizer.set_target_lang("eng")
+
+
 def originals():
     vocab, merges = gpt_vocabulary(corpus()[:300], 700, limit=300)
     gpt = transformers.OpenAIGPTTokenizer(vocab=vocab, merges=merges)
     gpt.clean_up_tokenization_spaces_for_bpe_even_though_it_will_corrupt_output = True  # as 4.34 does
-    return {"openai_gpt": gpt}
+    with tempfile.TemporaryDirectory() as folder:
+        spoken = wav2vec2_pair(Path(folder), ids_of(SPOKEN), do_lower_case=True)[1]
+    return {"openai_gpt": gpt, "wav2vec2_ctc": spoken}

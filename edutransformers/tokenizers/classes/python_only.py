@@ -16,6 +16,15 @@ class PythonTokenizer(PreTrainedTokenizer):
     def _rows(self, sample, is_split, add_special_tokens, cut):
         return super()._rows(sample, is_split, add_special_tokens, cut and cut._replace(odd_to_first=True))
 
+    def tokenize(self, text: str, pair: str | None = None, add_special_tokens: bool = False, **kwargs) -> list[str]:
+        """The tokens of a text, as strings; an added token without the white space that it took."""
+        encoded = self(text, pair, add_special_tokens=add_special_tokens, **kwargs)
+        name_of = {i: token.content for i, token in self._engine.added_tokens.by_id.items()}
+        return [
+            name_of[i] if token.strip() == name_of.get(i) else token
+            for i, token in zip(encoded.input_ids, encoded.tokens())
+        ]
+
     def decode(
         self,
         token_ids,
@@ -70,7 +79,7 @@ class PythonTokenizer(PreTrainedTokenizer):
             **kwargs,
             "special_tokens": list(dict.fromkeys(special)),
         }
-        return type(self)(**self._train(text_iterator, vocab_size, options), **settings)
+        return type(self)(**{**settings, **self._train(text_iterator, vocab_size, options)})
 
     def _train(self, texts, vocab_size: int, options: dict) -> dict:
         """The constructor's arguments for a vocabulary trained on texts; `options` are those of the trainer."""

@@ -246,10 +246,11 @@ class TokenizerSuite:
         ids = new.encode(PANGRAM)
         assert new.unk_token_id not in ids or new.unk_token_id in (new.bos_token_id, new.eos_token_id)
         assert max(ids) < len(new)
-        decoded = new.decode(ids, skip_special_tokens=True)
+        decoded = new.decode(ids, skip_special_tokens=True, **self.decode_options)
         assert decoded.lower().replace(" ", "") == PANGRAM.lower().replace(" ", "")
 
     new_vocab_size = 400
+    decode_options: dict = {}  # what decode needs so that nothing of a text is lost
 
 
 PANGRAM = "the quick brown fox jumps over the lazy dog while a wizard makes toxic brew for the evil queen and jack"
