@@ -16,6 +16,7 @@ from typing import NamedTuple
 from ..backend import array_module
 from ..functional.attention import attention, attention_backward
 from ..functional.precision import sum_dtype
+from ..generation.mixin import GenerationMixin
 from ..layers import (
     BatchThreads,
     Conv1D,
@@ -463,7 +464,7 @@ class GPT2Model(GPT2PreTrainedModel):
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-class GPT2LMHeadModel(CausalTask, GPT2PreTrainedModel):
+class GPT2LMHeadModel(GenerationMixin, CausalTask, GPT2PreTrainedModel):
     """Which word comes next? logits = x Eᵀ, with E the table of the words' vectors. labels are the input ids."""
 
     checkpoint_names = {"head": "lm_head"}

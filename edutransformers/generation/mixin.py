@@ -1,0 +1,350 @@
+"""`model.generate(...)`: a prompt in, a text out.
+
+    scores of the next word ─► rules ─► the likeliest, or one drawn at random ─► behind the text ─► again
+
+A model that writes mixes this in and has `prepare_inputs_for_generation`. Greedy search and sampling are one loop here;
+beam search keeps its books in beam_search.py.
+"""
+
+from __future__ import annotations
+
+import inspect
+
+import numpy as np
+
+from ..backend import Array, array_module, as_array_like, to_numpy
+from ..functional.softmax import log_softmax, softmax
+from ..layers import KeyValueCache
+from ..logging import get_logger
+from ..module import inference_mode
+from .beam_search import BeamSearch
+from .configuration import GenerationConfig
+from .outputs import GenerateBeamDecoderOnlyOutput, GenerateDecoderOnlyOutput
+from .rules import criteria_of, processors_of
+
+logger = get_logger(__name__)
+
+
+class GenerationMixin:
+    """For a PreTrainedModel whose `forward` returns `logits` (B, T, V) and takes `past_key_values` and `use_cache`."""
+
+    @property
+    def generation_config(self) -> GenerationConfig:
+        """The settings that `generate` starts from: generation_config.json's, or what the model's config says."""
+        if "_generation_config" not in self.__dict__:
+            self._generation_config = GenerationConfig.from_model_config(self.config)
+        return self._generation_config
+
+    @generation_config.setter
+    def generation_config(self, config: GenerationConfig) -> None:
+        self._generation_config = config
+
+    def can_generate(self) -> bool:
+        return True
+
+    def prepare_inputs_for_generation(
+        self, input_ids, past_key_values=None, attention_mask=None, token_type_ids=None, use_cache=True, **kwargs
+    ) -> dict:
+        """What `forward` is called with to continue `input_ids` (B, T): of these, what the cache hasn't seen.
+
+        Positions are counted from each text's first token, so that padding on the left does not shift a text.
+        """
+        seen = 0 if past_key_values is None else past_key_values.length
+        inputs = {
+            "input_ids": input_ids[:, seen:],
+            "past_key_values": past_key_values,
+            "use_cache": use_cache,
+            **kwargs,
+        }
+        if attention_mask is not None:
+            inputs["attention_mask"] = attention_mask
+            inputs["position_ids"] = np.maximum(np.cumsum(attention_mask, axis=1) - 1, 0)[:, seen:]
+        if token_type_ids is not None:
+            inputs["token_type_ids"] = token_type_ids[:, seen:]
+        return inputs
+
+    def generate(
+        self,
+        inputs=None,
+        generation_config: GenerationConfig | None = None,
+        logits_processor=None,
+        stopping_criteria=None,
+        prefix_allowed_tokens_fn=None,
+        streamer=None,
+        generator: np.random.Generator | None = None,
+        **kwargs,
+    ):
+        """Continue prompts -> ids (B · num_return_sequences, T), the prompts first; or an output object.
+
+        inputs               input_ids (B, T), padded on the left; without them a text begins with `bos_token_id`
+        generation_config    settings; keyword arguments of its names replace them: max_new_tokens, do_sample, num_beams
+        logits_processor, stopping_criteria     rules of your own, behind those that the settings ask for
+        prefix_allowed_tokens_fn    (number of the text, its ids) -> the words that may come
+        streamer             gets the tokens as they are written; see streamers.py
+        generator            for sampling: the same seed gives the same text on any system
+        kwargs               also what `forward` takes: attention_mask, token_type_ids, encoder_hidden_states, …
+
+        Raises ValueError for a prompt that leaves no room, settings that contradict each other, and a batch in which
+        texts end at different lengths while there is no padding token.
+        """
+        config, given = self._settings(generation_config, kwargs)
+        ids = self._prompt(inputs, given, config)
+        B, T = ids.shape
+        self._set_length(config, T)
+        mask = self._mask(given.pop("attention_mask", None), ids, config)
+        self._check_arguments(given)
+        self._check_padding(config, B)
+        if streamer is not None:
+            if config.num_beams > 1:
+                raise ValueError("a streamer needs num_beams=1: beams change their mind about what was written")
+            streamer.put(ids)
+        copies = config.num_beams if config.num_beams > 1 else config.num_return_sequences
+        padding = None if mask is None else np.repeat((mask != 0).argmax(axis=1), copies)
+        processors = processors_of(config, T, logits_processor, prefix_allowed_tokens_fn, padding)
+        criteria = criteria_of(config, stopping_criteria)
+        generator = self.generator if generator is None else generator
+        with inference_mode():
+            writer = _Writer(self, config, given, mask, copies)
+            if config.num_beams > 1:
+                return self._beam_search(writer, ids, config, processors, criteria, generator)
+            return self._sample(
+                writer, np.repeat(ids, copies, axis=0), config, processors, criteria, streamer, generator
+            )
+
+    # ----- arguments -------------------------------------------------------------------------------------------------
+
+    def _settings(self, generation_config, kwargs: dict) -> tuple[GenerationConfig, dict]:
+        config = (self.generation_config if generation_config is None else generation_config).copy()
+        if "max_length" in kwargs and kwargs.get("max_new_tokens") is None:
+            config.max_new_tokens = None  # the call's own length outranks the settings'
+        given = config.update(**kwargs)
+        config.validate()
+        if config.pad_token_id is None and config.ends:
+            config.pad_token_id = config.ends[0]
+        return config, {name: value for name, value in given.items() if value is not None}
+
+    def _prompt(self, inputs, given: dict, config: GenerationConfig) -> np.ndarray:
+        named = given.pop("input_ids", None)
+        if inputs is not None and named is not None:
+            raise ValueError("generate was given both inputs and input_ids; pass one of them")
+        ids = named if inputs is None else inputs
+        if ids is None:
+            if config.bos_token_id is None:
+                raise ValueError("generate needs input_ids, or a bos_token_id to begin with")
+            ids = np.array([[config.bos_token_id]])
+        ids = to_numpy(ids) if hasattr(ids, "ndim") else np.asarray(ids)
+        if ids.ndim != 2 or ids.dtype.kind not in "iu":
+            raise ValueError(f"input_ids is an array of {ids.dtype} of shape {ids.shape}, expected ids (batch, tokens)")
+        if ids.shape[1] == 0:
+            raise ValueError("input_ids has no tokens: pass a prompt, or nothing at all to begin with bos_token_id")
+        return ids.astype(np.int64)
+
+    def _set_length(self, config: GenerationConfig, prompt_length: int) -> None:
+        """Make `max_length` what counts, and see that the prompt and the model leave room."""
+        if config.max_new_tokens is not None:
+            config.max_length = prompt_length + config.max_new_tokens
+        if prompt_length >= config.max_length:
+            raise ValueError(
+                f"the prompt has {prompt_length} tokens and max_length, prompt included, is {config.max_length}: "
+                "nothing can be written; set max_new_tokens"
+            )
+        positions = getattr(self.config, "max_position_embeddings", None)
+        if positions is None:
+            return
+        if prompt_length >= positions:
+            raise ValueError(
+                f"the prompt has {prompt_length} tokens, but this model has positions for {positions}: none is left to "
+                "write at"
+            )
+        if config.max_length > positions:
+            logger.warning(
+                "max_length is %d, but this model has positions for %d: it will stop there",
+                config.max_length,
+                positions,
+            )
+            config.max_length = positions
+
+    def _mask(self, mask, ids: np.ndarray, config: GenerationConfig) -> np.ndarray | None:
+        """The attention mask of the prompt on the host; None if it hides nothing."""
+        if mask is None:
+            pad = config.pad_token_id
+            # Without a mask, padding is what is the padding token and nothing else.
+            if pad is None or pad in config.ends or not (ids == pad).any():
+                return None
+            mask = ids != pad
+        mask = to_numpy(mask) if hasattr(mask, "ndim") else np.asarray(mask)
+        if mask.shape != ids.shape:
+            raise ValueError(f"attention_mask has shape {mask.shape}, expected that of input_ids, {ids.shape}")
+        mask = (mask != 0).astype(np.int64)
+        if (mask[:, -1] == 0).any():
+            logger.warning(
+                "a text is padded on the right: what is written behind padding is not its continuation; set "
+                "tokenizer.padding_side = 'left'"
+            )
+        return None if mask.all() else mask
+
+    def _check_arguments(self, given: dict) -> None:
+        known = set(inspect.signature(self.base_model.forward).parameters)
+        unknown = [name for name in given if name not in known]
+        if unknown:
+            raise ValueError(
+                f"generate got {unknown[0]!r}, which is neither a setting of GenerationConfig nor an argument of "
+                f"{type(self).__name__}.forward"
+            )
+
+    @staticmethod
+    def _check_padding(config: GenerationConfig, batch: int) -> None:
+        rows = batch * config.num_return_sequences
+        if rows > 1 and config.ends and config.pad_token_id is None:
+            raise ValueError("texts of a batch end at different lengths: set pad_token_id to fill the shorter ones")
+
+    # ----- one word after another ------------------------------------------------------------------------------------
+
+    def _sample(self, writer, ids, config, processors, criteria, streamer, generator):
+        """Greedy search and sampling."""
+        running = np.ones(len(ids), dtype=bool)
+        while running.any():
+            logits = writer.next_logits(ids)
+            scores = processors(as_array_like(ids, logits), logits)
+            writer.remember(logits, scores)
+            words = _draw(scores, generator) if config.do_sample else to_numpy(scores.argmax(axis=-1))
+            if config.ends:
+                words = np.where(running, words, config.pad_token_id)
+            ids = np.concatenate([ids, words[:, None]], axis=1)
+            if streamer is not None:
+                streamer.put(words)
+            running &= ~criteria(ids, scores)
+        if streamer is not None:
+            streamer.end()
+        return writer.output(GenerateDecoderOnlyOutput, ids)
+
+    def _beam_search(self, writer, prompt, config, processors, criteria, generator):
+        fill = -1 if not config.ends else config.pad_token_id or config.ends[0]
+        search = BeamSearch(
+            prompt,
+            config.num_beams,
+            config.max_length,
+            len(config.ends),
+            fill,
+            config.length_penalty,
+            config.early_stopping,
+        )
+        draw = None
+        if config.do_sample:
+            draw = lambda scores: _draw_several(scores, search.kept, generator)  # noqa: E731
+        goes_on = True
+        while goes_on:
+            ids = search.ids
+            logits = writer.next_logits(ids)
+            scores = processors(as_array_like(ids, logits), log_softmax(logits))
+            writer.remember(logits, scores)
+            origins, goes_on = search.step(to_numpy(scores), lambda ids: criteria(ids, None), draw)
+            writer.reorder(origins)
+        ids, scores, origins = search.best(config.num_return_sequences)
+        more = {"sequences_scores": scores if config.output_scores else None, "beam_indices": origins}
+        return writer.output(GenerateBeamDecoderOnlyOutput, ids, **more)
+
+    def compute_transition_scores(self, sequences, scores, beam_indices=None, normalize_logits: bool = False) -> Array:
+        """The score of each token that was written, (rows, T'), from `scores` of generate's output.
+
+        normalize_logits: as log-probabilities. Behind a text's end there is 0.
+        """
+        stacked = np.stack([to_numpy(step) for step in scores])  # (T', B, V)
+        if normalize_logits:
+            stacked = log_softmax(stacked)
+        sequences = to_numpy(sequences)
+        if beam_indices is None:
+            beam_indices = np.broadcast_to(np.arange(len(sequences))[:, None], (len(sequences), len(scores)))
+        beam_indices = to_numpy(beam_indices)
+        steps = beam_indices.shape[1]
+        words = sequences[:, sequences.shape[1] - steps :]
+        found = stacked[np.arange(steps), np.maximum(beam_indices, 0), words]
+        return np.where(beam_indices < 0, 0.0, found)
+
+
+class _Writer:
+    """The model's side of the loop: the cache, the mask that grows, what is kept for the output."""
+
+    def __init__(self, model, config: GenerationConfig, given: dict, mask: np.ndarray | None, copies: int):
+        self.model, self.config = model, config
+        self.mask = None if mask is None else np.repeat(mask, copies, axis=0)
+        self.given = {name: _repeated(value, copies) for name, value in given.items()}
+        self.copies = copies
+        self.past: KeyValueCache | None = None
+        self.kept: dict[str, list] = {}
+
+    def next_logits(self, ids: np.ndarray) -> Array:
+        """The scores (B, V) of the word behind `ids` (B, T), in float32 at least."""
+        mask = self.mask
+        if mask is not None:
+            written = ids.shape[1] - mask.shape[1]
+            mask = np.concatenate([mask, np.ones((len(mask), written), dtype=mask.dtype)], axis=1)
+        inputs = self.model.prepare_inputs_for_generation(
+            ids, past_key_values=self.past, attention_mask=mask, use_cache=self.config.use_cache, **self._more(ids)
+        )
+        output = self.model(
+            **inputs,
+            output_attentions=self.config.output_attentions,
+            output_hidden_states=self.config.output_hidden_states,
+            logits_to_keep=1,
+        )
+        self.past = output.get("past_key_values")
+        self._keep("attentions", output.get("attentions"), self.config.output_attentions)
+        self._keep("hidden_states", output.get("hidden_states"), self.config.output_hidden_states)
+        logits = output.logits[:, -1]
+        return logits.astype(np.float32) if logits.dtype == np.float16 else logits
+
+    def _more(self, ids: np.ndarray) -> dict:
+        """The caller's other arguments; token types go on with the last one."""
+        more = dict(self.given)
+        types = more.get("token_type_ids")
+        if types is not None:
+            written = ids.shape[1] - types.shape[1]
+            more["token_type_ids"] = np.concatenate([types, np.repeat(types[:, -1:], written, axis=1)], axis=1)
+        return more
+
+    def reorder(self, rows: np.ndarray) -> None:
+        """Beams have changed places: each row goes on where row rows[i] was."""
+        if self.past is not None:
+            self.past.reorder(rows)
+
+    def remember(self, logits: Array, scores: Array) -> None:
+        self._keep("logits", logits, self.config.output_logits)
+        self._keep("scores", scores, self.config.output_scores)
+
+    def _keep(self, name: str, value, wanted: bool) -> None:
+        if wanted and self.config.return_dict_in_generate:
+            self.kept.setdefault(name, []).append(value)
+
+    def output(self, kind: type, ids: np.ndarray, **more):
+        ids = as_array_like(ids, next(self.model.parameters()).data)
+        if not self.config.return_dict_in_generate:
+            return ids
+        kept = {name: tuple(values) for name, values in self.kept.items()}
+        return kind(sequences=ids, past_key_values=self.past, **kept, **more)
+
+
+def _repeated(value, copies: int):
+    """Each row of an array `copies` times; anything else as it is."""
+    if copies == 1 or not hasattr(value, "ndim") or value.ndim == 0:
+        return value
+    return array_module(value).repeat(value, copies, axis=0)
+
+
+def _draw(scores: Array, generator: np.random.Generator) -> np.ndarray:
+    """One word a row, with the probabilities softmax(scores): the first at which their running sum exceeds a uniform
+    random number, which is drawn on the host, so that a seed means the same everywhere."""
+    xp = array_module(scores)
+    cumulative = softmax(scores.astype(np.float64)).cumsum(axis=-1)
+    level = as_array_like(generator.random((len(scores), 1)), scores) * cumulative[:, -1:]
+    words = (cumulative <= level).sum(axis=-1)
+    return to_numpy(xp.minimum(words, scores.shape[-1] - 1))
+
+
+def _draw_several(scores: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:
+    """`count` different places a row (B, count), drawn one after the other with the probabilities softmax(scores), the
+    drawn ones left out. The largest of scores + Gumbel noise are such a draw (Vieira 2014; Kool et al. 2019)."""
+    noisy = scores + generator.gumbel(size=scores.shape)
+    order = np.argsort(-noisy, axis=-1, kind="stable")[:, :count]
+    by_score = np.argsort(-np.take_along_axis(scores, order, axis=-1), axis=-1, kind="stable")
+    return np.take_along_axis(order, by_score, axis=-1)
