@@ -5,7 +5,7 @@ import json
 import os
 from dataclasses import replace
 
-from edutransformers.tokenizers.aligned_text import AlignedText, PlainText
+from edutransformers.tokenizers.aligned_text import AlignedText, Span
 from edutransformers.tokenizers.classes.python_only import PythonTokenizer
 from edutransformers.tokenizers.engine import Engine
 from edutransformers.tokenizers.post_processors import template
@@ -17,6 +17,8 @@ from edutransformers.tokenizers.vocabulary_files import read_vocab_json
 from edutransformers.tokenizers.wordpiece import Token, check_vocabulary
 
 File = str | os.PathLike
+
+MARK = "\ud800"  # between the pieces of a word: a lone surrogate, which no text has
 
 
 class MarianTokenizer(PythonTokenizer):
@@ -175,6 +177,7 @@ class MarianTokenizer(PythonTokenizer):
                 "Input and labels have vocabularies of their own here: train a tokenizer for each of them."
             )
         special = options["special_tokens"]
+        options = {**options, "pre_tokenizer": SentencePieceWords(self._source.model.encoder, marked=False)}
         pieces, _ = train_unigram(texts, vocab_size, unk_token=self.unk_token, **options)
         normal = [Piece(piece, score) for piece, score in pieces if piece not in special]
         first = [Piece(self.unk_token, 0.0, "unknown"), Piece("<s>", 0.0, "control")]
@@ -185,29 +188,49 @@ class MarianTokenizer(PythonTokenizer):
 
 
 class SentencePieceWords(PreTokenizer):
-    """A text normalized and cut into words as SentencePiece does it; in front a language code, as it stands."""
+    """A text normalized and cut as SentencePiece does it; in front a language code, as it stands.
 
-    def __init__(self, encoder: SentencePieceEncoder):
+    SentencePiece cuts the whole text at once, and where two cuts are equally good to the last bit, what stands before
+    decides. So all is done here. What comes out are words whose pieces are marked, for `PieceIds`; or with
+    `marked=False` words, for training.
+    """
+
+    def __init__(self, encoder: SentencePieceEncoder, marked: bool = True):
         self.encoder = encoder
-        pieces = encoder.model.pieces
-        # A piece that reaches over a word's end has to be looked for in the whole text.
-        self.cut = None if any(BLANK in piece.piece[1:] for piece in pieces) else Metaspace(BLANK, "never")
+        self.marked = marked
 
     def pre_tokenize(self, piece: AlignedText) -> list[AlignedText]:
         stop = _end_of_code(piece.text)
         words = [piece.slice(0, stop)] if stop else []
         rest = piece.slice(stop, len(piece))
-        if isinstance(rest, PlainText):
-            rest.text = self.encoder.normalize(rest.text)
-        else:
-            text, spans = self.encoder.normalize_with_spans(rest.text)
-            old = [rest.original_span(i, i + 1) for i in range(len(rest))]
-            rest = AlignedText(text, [_span(old, start, stop) for start, stop in spans])
-        return words + (self.cut.pre_tokenize(rest) if self.cut else [rest])
+        text, spans = self.encoder.normalize_with_spans(rest.text)
+        old = [rest.original_span(i, i + 1) for i in range(len(rest))]
+        spans = [_span(old, start, stop) for start, stop in spans]
+        if not self.marked:
+            return words + Metaspace(BLANK, "never").pre_tokenize(AlignedText(text, spans))
+        run: list[Token] = []
+        for token in self.encoder.tokens(text):
+            if run and token.text.startswith(BLANK):
+                words.append(_word(run, spans))
+                run = []
+            run.append(token)
+        return [*words, _word(run, spans)] if run else words
 
 
-class SentencePieceWithIds:
-    """A SentencePiece model whose pieces have the ids of another vocabulary; those that it lacks are unknown."""
+def _word(tokens: list[Token], spans: list[Span]) -> AlignedText:
+    """The pieces with MARK between them. That of a byte, "<0xC3>", has its character's place."""
+    text, places = "", []
+    for token in tokens:
+        if text:
+            text, places = text + MARK, [*places, places[-1]]
+        own = spans[token.start : token.stop]
+        text += token.text
+        places += own if len(own) == len(token.text) else [(own[0][0], own[-1][1])] * len(token.text)
+    return AlignedText(text, places)
+
+
+class PieceIds:
+    """The last step of Marian's tokenizer: each piece has an id, or is unknown."""
 
     is_random = False
 
@@ -218,18 +241,18 @@ class SentencePieceWithIds:
         self.id_to_token = {i: token for token, i in vocab.items()}
 
     def tokenize(self, word: str) -> list[Token]:
-        if _end_of_code(word) == len(word) > 0:
-            return [Token(self._id(word), 0, len(word), word)]
-        return [token._replace(id=self._id(token.text)) for token in self.encoder.tokens(word)]
-
-    def _id(self, piece: str) -> int:
-        return self.vocab.get(piece, self.vocab[self.unk_token])
+        tokens, start = [], 0
+        for piece in word.split(MARK):
+            i = self.vocab.get(piece, self.vocab[self.unk_token])
+            tokens.append(Token(i, start, start + len(piece), piece))
+            start += len(piece) + len(MARK)
+        return tokens
 
 
 def _engine(model: SentencePieceModel, vocab: dict[str, int], unk_token: str) -> Engine:
     encoder = SentencePieceEncoder(model)
     # Normalizing is the pre-tokenizer's, so that added tokens and language codes are found in the text as given.
-    return Engine(SentencePieceWithIds(encoder, vocab, unk_token), pre_tokenizer=SentencePieceWords(encoder))
+    return Engine(PieceIds(encoder, vocab, unk_token), pre_tokenizer=SentencePieceWords(encoder))
 
 
 def _ids(vocab: File | dict[str, int], needed: list[str]) -> dict[str, int]:
@@ -251,7 +274,7 @@ def _end_of_code(text: str) -> int:
     return text.find("<<") + 2 if text.startswith(">>") and "<<" in text else 0
 
 
-def _span(old: list[tuple[int, int]], start: int, stop: int) -> tuple[int, int]:
+def _span(old: list[Span], start: int, stop: int) -> Span:
     """old[start:stop] as one span; an empty one begins where the character does that it stands before."""
     first = old[start][0]
     return first, (old[stop - 1][1] if stop > start else first)
