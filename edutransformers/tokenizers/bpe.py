@@ -171,24 +171,31 @@ class BPE:
     def tokenize(self, word: str) -> list[Token]:
         if self.ignore_merges and word in self.vocab:
             return [Token(self.vocab[word], 0, len(word))]
-        ids, spans = self._characters(word)
         if self.dropout:
+            ids, spans = self._characters(word)
             merge_with_heap(ids, spans, self.merges, lambda: self.random.random() < self.dropout)
-        elif len(ids) > SHORT:
-            merge_with_heap(ids, spans, self.merges)
-        else:
-            merge_short(ids, spans, self.merges)
-        return [Token(i, start, stop) for i, (start, stop) in zip(ids, spans)]
+            return [Token(i, start, stop) for i, (start, stop) in zip(ids, spans)]
+        tokens, place = [], 0
+        for part in self._cut(word):
+            ids, spans = self._characters(part)
+            (merge_short if len(ids) <= SHORT else merge_with_heap)(ids, spans, self.merges)
+            tokens += [Token(i, place + start, place + stop) for i, (start, stop) in zip(ids, spans)]
+            place += len(part)
+        return tokens
 
     def independent_parts(self, word: str) -> list[str]:
-        """Parts of a word that give the same tokens one by one as together: they can be looked up in a cache.
+        """Parts of a word that give the same tokens one by one as together: each can be looked up in a cache."""
+        return [word] if self.ignore_merges else self._cut(word)
+
+    def _cut(self, word: str) -> list[str]:
+        """A long word, cut where no merge can cross.
 
         The first merge across the border of two characters joins a piece that ends with the one and a piece that begins
         with the other. Where the merges have no such pair, neither side ever sees the other. So Llama's tokenizer, to
         which a whole text is one word, can be cached: in none of its merges does "▁" stand behind another character.
         (Unknown characters may vanish or be fused, so there is no cut beside them.)
         """
-        if len(word) <= SHORT or self.ignore_merges or self.continuing_subword_prefix or self.end_of_word_suffix:
+        if len(word) <= SHORT or self.continuing_subword_prefix or self.end_of_word_suffix:
             return [word]
         joins, vocab = self._joins, self.vocab
         cuts = [
