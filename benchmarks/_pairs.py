@@ -33,9 +33,9 @@ def report(result: dict) -> None:
     print("RESULT " + json.dumps(result))
 
 
-def run_worker(script: str, *arguments: str) -> dict:
-    """Start a worker process and read its result."""
-    done = subprocess.run([sys.executable, script, "--worker", *arguments], capture_output=True, text=True, check=False)
+def run_worker(script: str, *arguments: str, python: str = sys.executable) -> dict:
+    """Start a worker process, of another environment's Python if need be, and read its result."""
+    done = subprocess.run([python, script, "--worker", *arguments], capture_output=True, text=True, check=False)
     for line in done.stdout.splitlines():
         if line.startswith("RESULT "):
             return json.loads(line[7:])
