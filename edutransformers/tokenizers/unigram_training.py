@@ -109,13 +109,15 @@ def unigram_from_counts(
         )
     em = ExpectationMaximization(word_counts, max_piece_length, seed_size)
     enough = vocab_size * 11 // 10
-    while True:
+    before = None
+    while em.size != before:  # what is left may all be characters
         for _ in range(n_sub_iterations):
             em.step()
         if progress is not None:
             progress(em.size)
         if em.size <= enough:
             break
+        before = em.size
         em.prune(max(enough, int(em.size * shrinking_factor)))
     unk_id = None if unk_token is None else special.index(unk_token)
     return [(token, 0.0) for token in special] + _final_pieces(em.pieces(), alphabet, set(special), room), unk_id

@@ -246,6 +246,12 @@ def test_characters_that_training_drops_come_back():
     assert min(scores.values()) == scores["y"]
 
 
+def test_characters_alone():
+    """As many characters as there is room for: nothing can be pruned, and training ends."""
+    vocab, _ = unigram_from_counts({"abcdef": 3, "fedcba": 3, "abcfed": 3}, 6)
+    assert sorted(piece for piece, _ in vocab) == list("abcdef")
+
+
 def test_lengths_and_sizes():
     counts = {word: 3 for text in TEXTS for word in text.split()}
     short, _ = unigram_from_counts(counts, 60, max_piece_length=2)
