@@ -35,6 +35,10 @@ def test_both_ways(written, fields):
     assert write_fields(fields) == data
 
 
+def test_of_ten_bytes_only_64_bits_count():
+    assert read_fields(bytes.fromhex("08 ff ff ff ff ff ff ff ff ff 7f")) == [Field(1, VARINT, 2**64 - 1)]
+
+
 def test_numbers_with_a_sign():
     assert signed(2**64 - 1) == -1
     assert signed(5) == 5

@@ -27,7 +27,7 @@ from edutransformers.tokenizers.sentencepiece_stages import (
     pre_tokenizer_of,
 )
 from edutransformers.tokenizers.tokenizer_json import engine_from_json, engine_to_json
-from tests.tokenizers.sentencepiece_models import LETTERS, LONG, MODELS, SPECIAL, TEXTS, WITH_STAGES
+from tests.tokenizers.sentencepiece_models import LETTERS, LONG, MODELS, SPECIAL, TEXTS, WITH_STAGES, make
 
 FROZEN = json.loads((Path(__file__).parents[1] / "fixtures" / "tokenizers" / "sentencepiece.json").read_text("utf-8"))
 
@@ -71,6 +71,7 @@ def test_a_file_by_hand(tmp_path):
     assert (model.normalizer.name, model.normalizer.add_dummy_prefix) == ("identity", False)
     assert model.normalizer.remove_extra_whitespaces
     assert model.others == (Field(6, VARINT, 7),)
+    assert model.to_bytes() == path.read_bytes()  # as it came, and not as it would be written here
     again = SentencePieceModel.from_bytes(model.with_pieces(model.pieces).to_bytes())
     assert again.trainer.others == trainer.others
     assert again.others == model.others
@@ -117,6 +118,30 @@ def test_by_hand():
     assert pieces_of("word", "hello there an") == ["▁hello", "▁there", "▁an"]
     assert SentencePieceEncoder(MODELS["unigram"]).normalize(" ﬁ \u3000e\u0301 ") == "▁fi▁é"
     assert SentencePieceEncoder(MODELS["unigram, blanks behind"]).normalize("a b") == "a▁b▁"
+
+
+def test_own_pieces_of_unigram():
+    """Of user-defined pieces, whose scores the file doesn't say, few long ones are better than many short ones."""
+    own = [(piece, 0.0, "user_defined") for piece in ("a", "b", "cde", "abc", "de")]
+    model = SentencePieceModel([*SPECIAL, *own, ("▁", -1.0), *((letter, -3.0) for letter in "cd")])
+    assert [piece for piece, _ in SentencePieceEncoder(model).pieces("abcde")] == ["▁", "abc", "de"]
+
+
+def test_unused_pieces_of_words_and_characters():
+    unused = [("a", -1.0), ("b", 0.0, "unused"), ("▁", -1.0), ("▁a", -1.0), ("▁b", 0.0, "unused")]
+    for kind, expected in (("char", [3 + 2, 3, 3 + 2, 0, 3 + 2, 3]), ("word", [3 + 3, 0, 3 + 3])):
+        assert SentencePieceEncoder(make(kind, [*SPECIAL, *unused])).encode("a b a") == expected
+
+
+def test_decoding_by_hand():
+    """What of the blanks at the beginning is left out; bytes that are no text, each by itself."""
+    encoder = SentencePieceEncoder(MODELS["bpe"])
+    assert encoder.decode([encoder.ids["▁"], encoder.ids["▁the"], 1, encoder.ids["▁a"]]) == "the a"
+    encoder = SentencePieceEncoder(MODELS["bpe, bytes, all blanks"])
+    assert encoder.decode([encoder.ids["▁"], encoder.ids["▁the"]]) == " the"
+    bytes_of = encoder.byte_ids
+    ids = [bytes_of[0xE6], bytes_of[0x97], encoder.ids["a"], bytes_of[0xE6], bytes_of[0x97], bytes_of[0xA5]]
+    assert encoder.decode(ids) == "\ufffd\ufffda日"
 
 
 @pytest.mark.parametrize("name", ["unigram", "bpe"])
