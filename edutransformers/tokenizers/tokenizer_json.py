@@ -46,7 +46,7 @@ def read_tokenizer_json(path: str | os.PathLike) -> Engine:
     """The engine that a tokenizer.json describes. Raises ValueError, naming file and part, for what it can't read."""
     try:
         with open(path, encoding="utf-8") as file:
-            content = json.load(file)
+            content = json.load(file, parse_float=read_fraction)
     except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"{path} is not valid JSON ({error}); was it downloaded completely?") from None
     try:
@@ -115,3 +115,27 @@ def _add_tokens(engine: Engine, tokens: list[dict]) -> None:
             )
         engine.added_tokens.add_with_id(added, token["id"])
     engine.added_tokens.refresh(engine.normalizer)
+
+
+_FRACTION = re.compile(r"(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?")
+
+
+def read_fraction(text: str) -> float:
+    """A number with a fraction or an exponent, as the Rust library reads it: digits / power of ten, in floating point.
+
+    That is not always the nearest float, and now and then the scores of a Unigram model decide by their last bit:
+    whether "???" is cut into "?" "??" or "??" "?", which have the same pieces.
+    """
+    sign, whole, fraction, exponent = _FRACTION.fullmatch(text).groups()
+    fraction = fraction or ""
+    used = min(len(fraction), max(19 - len(whole), 0))  # so many digits fit into 64 bits
+    digits = int(whole + fraction[:used])
+    while used < len(fraction) and digits * 10 + int(fraction[used]) < 1 << 64:  # or one more; the rest is left out
+        digits, used = digits * 10 + int(fraction[used]), used + 1
+    number, power = float(digits), int(exponent or 0) - used
+    if number == 0:
+        return number
+    if power < -308:
+        number, power = number / 1e308, power + 308
+    number = number / float(f"1e{-power}") if power < 0 else number * float(f"1e{power}")
+    return -number if sign else number

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edutransformers.tokenizers.tokenizer_json import read_fraction
 from edutransformers.tokenizers.unigram import Unigram
 
 VOCAB = [("<unk>", 0.0), ("h", -3.0), ("e", -3.1), ("l", -2.9), ("o", -3.3), ("he", -3.4), ("ll", -4.0), ("llo", -4.2)]
@@ -107,3 +108,18 @@ def test_errors():
         Unigram(VOCAB, unk_id=9)
     with pytest.raises(ValueError, match="n is 0"):
         Unigram(VOCAB, unk_id=0).n_best_cuts("he", 0)
+
+
+def test_numbers_are_read_as_the_original_reads_them():
+    assert read_fraction("-7.3956882154496215") == -7.395688215449621  # the nearest float is one higher
+    assert read_fraction("-7.6298469691368265") == -7.629846969136827
+    assert [read_fraction(text) for text in ("0.5", "-2.0", "1e3", "1.5E+2", "25e-1")] == [
+        0.5,
+        -2.0,
+        1000.0,
+        150.0,
+        2.5,
+    ]
+    assert read_fraction("1.234567890123456789012345") == 1.234567890123456789
+    assert read_fraction("5e-320") == pytest.approx(5e-320)
+    assert read_fraction("0.0e-999") == 0.0
