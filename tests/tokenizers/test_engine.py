@@ -148,6 +148,28 @@ def test_a_word_without_blanks_takes_linear_time(name, word):
     assert seconds(8_000) < 24 * max(seconds(1_000), 0.0005)
 
 
+class CountedText(str):
+    """Counts the characters that are cut out of it."""
+
+    cut = 0
+
+    def __getitem__(self, place):
+        found = super().__getitem__(place)
+        self.cut += len(found)
+        return found
+
+
+@pytest.mark.parametrize("name", ["BERT", "T5"])
+def test_no_copies_of_the_rest_of_a_word(name):
+    """Time can't tell: copying a million characters is quick, doing so for each of a million is not."""
+    model, counts = ENGINES[name].model, []
+    for n in (500, 4_000):
+        word = CountedText("".join(random.Random(0).choices("thelowrn", k=n)))
+        model.tokenize(word)
+        counts.append(word.cut)
+    assert 0 < counts[1] < 9 * counts[0]
+
+
 # ----- copies and threads ---------------------------------------------------------------------------------------------
 
 
@@ -157,6 +179,8 @@ def test_copies(name, duplicate):
     engine = build(name)
     expected = [everything(engine, text) for text in TEXTS]
     other = duplicate(engine)
+    assert not other._stretches
+    assert not other._words
     assert [everything(other, text) for text in TEXTS] == expected
     other.pre_tokenizer = other.normalizer = None
     other.clear_cache()
