@@ -4,6 +4,7 @@ Runs in an environment of its own (transformers 4.34.1, numpy < 2):  pytest test
 """
 
 import json
+import re
 
 import pytest
 
@@ -76,17 +77,12 @@ def test_from_the_model_file(name, tmp_path):
     theirs = fast(name)(path)
     assert ours.get_vocab() == theirs.get_vocab()
     assert (ours.vocab_size, ours.all_special_tokens) == (theirs.vocab_size, theirs.all_special_tokens)
-    texts = [text.strip() for text in (*PROSE[:4], LONG, *corpus(500_000)[:400]) if not {*"\n\t\r\x0b\x0c"} & {*text}]
+    texts = [*PROSE, LONG, *(text.strip() for text in corpus(500_000)[:500])]
+    same_white_space = re.compile(r"(\S| (?!$))*")  # blanks alone, and none at the end
+    texts = [text for text in texts if same_white_space.fullmatch(ours._engine.normalizer.plain(text))]
     assert len(texts) > 200
-    kept = 0
     for text in texts:
-        mine, other = ours(text), theirs(text)
-        if mine.input_ids != other["input_ids"]:
-            # What the map of replacements leaves: other white space, or a blank behind something that it dropped.
-            assert not text.isascii(), text
-            continue
-        kept += 1
-    assert kept > 0.9 * len(texts)
+        assert ours(text).input_ids == theirs(text)["input_ids"], ascii(text)
 
 
 @pytest.mark.parametrize("options", [{}, {"do_lower_case": True}, {"split_by_punct": True}])
