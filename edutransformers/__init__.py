@@ -25,6 +25,15 @@ _PUBLIC = {
         "AutoModelForTokenClassification",
     ),
     "backend": ("cupy_usable", "get_backend", "use_backend"),
+    "generation": (
+        "GenerationConfig",
+        "LogitsProcessor",
+        "LogitsProcessorList",
+        "StoppingCriteria",
+        "StoppingCriteriaList",
+        "TextIteratorStreamer",
+        "TextStreamer",
+    ),
     "gradient_check": ("assert_gradients", "gradient_check"),
     "models.base": ("PreTrainedModel",),
     "models.bert": (
@@ -100,6 +109,7 @@ _PUBLIC = {
         "WhisperTokenizerFast",
         "XLMRobertaTokenizer",
         "XLMRobertaTokenizerFast",
+        "XLMTokenizer",
         "XLNetTokenizer",
         "XLNetTokenizerFast",
     ),

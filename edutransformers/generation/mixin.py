@@ -13,11 +13,13 @@ import inspect
 import numpy as np
 
 from ..backend import Array, array_module, as_array_like, to_numpy
+from ..checkpoints.resolve import resolve_file, split_hub_arguments
 from ..functional.softmax import log_softmax, softmax
 from ..layers import KeyValueCache
 from ..logging import get_logger
 from ..module import inference_mode
 from .beam_search import BeamSearch
+from .configuration import FILE as GENERATION_CONFIG
 from .configuration import GenerationConfig
 from .outputs import GenerateBeamDecoderOnlyOutput, GenerateDecoderOnlyOutput
 from .rules import criteria_of, processors_of
@@ -41,6 +43,22 @@ class GenerationMixin:
 
     def can_generate(self) -> bool:
         return True
+
+    @classmethod
+    def from_pretrained(cls, name, *model_args, **kwargs):
+        """As any model's, with the settings of the checkpoint's generation_config.json if it has one."""
+        hub, _ = split_hub_arguments(kwargs)
+        loaded = super().from_pretrained(name, *model_args, **kwargs)
+        model = loaded[0] if isinstance(loaded, tuple) else loaded
+        if name is not None and resolve_file(name, GENERATION_CONFIG, **hub) is not None:
+            model.generation_config = GenerationConfig.from_pretrained(name, **hub)
+        return loaded
+
+    def save_pretrained(self, folder, **kwargs) -> None:
+        """As any model's, and generation_config.json."""
+        super().save_pretrained(folder, **kwargs)
+        if kwargs.get("is_main_process", True):
+            self.generation_config.save_pretrained(folder)
 
     def prepare_inputs_for_generation(
         self, input_ids, past_key_values=None, attention_mask=None, token_type_ids=None, use_cache=True, **kwargs
