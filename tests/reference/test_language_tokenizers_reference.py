@@ -6,6 +6,8 @@ Llama's are compared with that setting. All against 4.34.1: legacy/test_language
 """
 
 import json
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -244,3 +246,19 @@ def test_sentencepiece_reads_what_ours_makes(tmp_path):
         assert made != data
         for text in corpus(500_000)[:200]:
             assert after.encode(text) == before.encode(text), (name, text)
+
+
+def originals():
+    """Of the others, those of 4.34 are frozen (legacy/test_language_tokenizers_434_legacy.py)."""
+    texts = tuple([text for text in corpus()[:600] if text.isascii()])
+    with tempfile.TemporaryDirectory() as folder:
+        ours = edutransformers.CodeLlamaTokenizer(write_model(Path(folder) / "x.model", "small llama", texts, 450))
+    model = ours._engine.model
+    options = {
+        "vocab": model.vocab,
+        "merges": model.merge_list(),
+        "pad_token": "</s>",
+        "add_bos_token": True,
+        "legacy": False,
+    }
+    return {"codellama": transformers.CodeLlamaTokenizer(**options)}

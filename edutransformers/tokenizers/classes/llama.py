@@ -65,7 +65,9 @@ class LlamaTokenizer(SentencePieceFile, PreTrainedTokenizer):
         **kwargs,
     ):
         self.keep_file(vocab_file)
-        self.legacy = legacy is None or legacy
+        if legacy is None:  # tokenizer.json's stages say which
+            legacy = engine is None or not isinstance(engine.pre_tokenizer, Metaspace)
+        self.legacy = legacy
         self.add_prefix_space = add_prefix_space is None or add_prefix_space
         self.use_default_system_prompt = use_default_system_prompt
         if engine is None:

@@ -208,9 +208,9 @@ def test_gaps(options, tmp_path):
     assert ours("abc<FILL_ME>").input_ids == theirs("abc<FILL_ME>")["input_ids"]
 
 
-def marian_files(folder, source="unigram", target="bpe", separate=False, texts=1500, size=5000):
+def marian_files(folder, source="unigram", target="bpe", separate=False, texts=None, size=5000):
     paths = [
-        write_model(folder / f"{name}.spm", kind, corpus()[:texts], size)
+        write_model(folder / f"{name}.spm", kind, texts or corpus()[:1500], size)
         for name, kind in (("source", source), ("target", target))
     ]
     pieces = []
@@ -265,11 +265,13 @@ def test_marian_with_bytes(tmp_path):
 def originals():
     """Small, without SentencePiece's map of replacements."""
     folder = Path(tempfile.mkdtemp())
+    texts = tuple([text for text in corpus()[:600] if text.isascii()])
     found = {}
     for name, file in FILES.items():
-        path = write_model(folder / name / file, f"small {KINDS[name]}", corpus()[:150], 1500)
+        if name == "CodeLlamaTokenizer":
+            continue  # in transformers 5 a pair is a pair, as here: test_language_tokenizers_reference.py
+        path = write_model(folder / name / file, f"small {KINDS[name]}", texts, 450 if "Llama" in name else 300)
         found[name.removesuffix("Tokenizer").lower()] = getattr(transformers, f"{name}Fast")(path)
-        if "Llama" in name:
-            found[name.removesuffix("Tokenizer").lower()].pad_token = "</s>"
-    files = marian_files(folder, "small unigram", "small bpe", texts=150, size=1200)
+    found["llama"].pad_token = "</s>"
+    files = marian_files(folder, "small unigram", "small bpe", texts=texts, size=300)
     return {**found, "marian": transformers.MarianTokenizer(*files)}

@@ -104,6 +104,17 @@ class TestOfLlamaAlone:
         assert new.tokenize("the</s>fox")[2] != "▁fox"
         assert new.tokenize(LONG) == old.tokenize(LONG)
 
+    def test_the_stages_say_whether_they_are_legacy(self, path, tmp_path):
+        LlamaTokenizer(path, legacy=False).save_pretrained(tmp_path / "new")
+        config = tmp_path / "new" / "tokenizer_config.json"
+        config.write_text(config.read_text().replace('"legacy"', '"x"'))
+        loaded = LlamaTokenizer.from_pretrained(tmp_path / "new")
+        assert loaded.legacy is False
+        loaded.save_pretrained(tmp_path / "again")
+        (tmp_path / "again" / "tokenizer.json").unlink()
+        assert LlamaTokenizer.from_pretrained(tmp_path / "again").tokenize("a</s>fox") == loaded.tokenize("a</s>fox")
+        assert LlamaTokenizer(path).legacy is True
+
     def test_no_blank_in_front(self, path):
         for legacy in (True, False):
             tokenizer = LlamaTokenizer(path, add_prefix_space=False, legacy=legacy)
