@@ -102,6 +102,7 @@ class SafeNamespace(Namespace):
 
     def __init__(*args, **kwargs):  # so that namespace(self=...) works too
         self, args = args[0], args[1:]
+        pay_deep(*args)  # pairs of names and values: the names are hashed
         attributes = dict(*args, **kwargs)
         for name in attributes:
             _check_name(name)
@@ -300,11 +301,17 @@ def pay_deep(*values, **named) -> None:
 
 
 def _iterate(value, *others, **named) -> None:
-    spend(_length(value) + 1)
+    pay_deep(*others, **named)  # names of filters and tests, which are looked up
+    spend(_length(value))
 
 
-def _one_step(*values, **named) -> None:
-    spend(1)
+def _gather(value, *others, **named) -> None:
+    pay_deep(value, *others, **named)
+    spend(_length(value))
+
+
+def _one_step(value, *others, **named) -> None:
+    pay_deep(*others, **named)
 
 
 def _batch(value, linecount, fill_with=None) -> None:
@@ -330,10 +337,12 @@ def _filter_replace(s, old, new, count=None) -> None:
 
 
 def _filter_join(value, d="", attribute=None) -> None:
+    pay_deep(d)
     _join(str(d), value)
 
 
 def _round(value, precision=0, method="common") -> None:
+    pay_deep(method)
     _check_is_number(value, "round")
     if not -LARGEST_WIDTH <= precision <= LARGEST_WIDTH:
         raise SecurityError(f"the chat template rounds to {precision} digits; at most {LARGEST_WIDTH}.")
@@ -341,7 +350,7 @@ def _round(value, precision=0, method="common") -> None:
 
 def _sum(iterable, attribute=None, start=0) -> None:
     _check_is_number(start, "sum")
-    pay_deep(iterable)
+    _gather(iterable, attribute)
 
 
 def _check_is_number(value, name: str) -> None:
@@ -355,11 +364,11 @@ def _title(s) -> None:
 
 
 def _filter_format(value, *values, **named) -> None:
+    pay_deep(value)
     pay_percent(str(value), [*values, *named.values()])
 
 
-_WHOLE = """capitalize dictsort e escape filesizeformat float forceescape groupby int lower max min sort string trim
-    truncate unique upper urlencode"""
+_WHOLE = """capitalize e escape filesizeformat float forceescape int lower string trim truncate upper urlencode"""
 
 FILTERS = {
     **dict.fromkeys(("abs", "attr", "count", "d", "default", "first", "last", "length", "random", "safe"), _one_step),
@@ -375,16 +384,18 @@ FILTERS = {
     "sum": _sum,
     "title": _title,
     **dict.fromkeys(_WHOLE.split(), pay_deep),
+    **dict.fromkeys(("dictsort", "groupby", "max", "min", "sort", "unique"), _gather),
 }
 
 
 # ----- tests: {{ x is odd }} ------------------------------------------------------------------------------------------
 
-_COMPARING = "== != < <= > >= eq equalto ne lt lessthan le gt greaterthan ge in lower upper"
+_TOUCHING = """boolean callable defined escaped false float integer iterable mapping none number sameas sequence
+    string true undefined"""
 
 
 def price_of_test(name: str):
     """The function that pays for a test."""
     if name in ("odd", "even", "divisibleby"):
         return lambda value, *others: _check_is_number(value, name)
-    return pay_deep if name in _COMPARING.split() else _one_step
+    return _one_step if name in _TOUCHING.split() else pay_deep

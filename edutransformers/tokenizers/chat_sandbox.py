@@ -83,7 +83,7 @@ class _Sandbox(ImmutableSandboxedEnvironment):
         return super().call_binop(context, operator, left, right)
 
     def getitem(self, obj, argument):
-        if isinstance(argument, tuple):  # it is hashed
+        if not isinstance(argument, (str, int)):  # it is hashed, or named in an error
             spend(price(argument))
         return super().getitem(obj, argument)
 
@@ -187,7 +187,8 @@ def _to_json(x, ensure_ascii=False, indent=None, separators=None, sort_keys=Fals
 
 
 def _raise_exception(message):
-    raise TemplateError(message)
+    spend(price(message))
+    raise TemplateError(str(message))
 
 
 def _strftime_now(format):
