@@ -55,6 +55,8 @@ CUTS = [
     (Split("-", "merged_with_previous"), "the-final--countdown", ["the-", "final-", "-", "countdown"]),
     (Split("-", "merged_with_next"), "the-final--countdown", ["the", "-final", "-", "-countdown"]),
     (Split("-", "contiguous"), "the-final--countdown", ["the", "-", "final", "--", "countdown"]),
+    (Split("", "isolated"), "a b", ["a", " ", "b"]),
+    (Split(Pattern("-*", is_regex=True), "merged_with_next"), "a--b", ["a", "--b"]),
     (Split(Pattern(r"\p{L}+", is_regex=True), "Removed", invert=True), "ab1é!", ["ab", "é"]),
     (Metaspace(), "a b  c", ["▁a", "▁b", "▁", "▁c"]),
     (Metaspace(), " a", ["▁a"]),

@@ -5,7 +5,7 @@ import random
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edutransformers.tokenizers import Unigram, train_unigram
@@ -80,6 +80,7 @@ def without(model: Unigram, word: str) -> list:
     return sorted(cuts, key=lambda cut: -sum(edge.score for edge in cut))
 
 
+@settings(max_examples=40)
 @given(WORDS)
 def test_expected_counts(word_counts):
     em = ExpectationMaximization(word_counts)
@@ -91,6 +92,7 @@ def test_expected_counts(word_counts):
         em.step()
 
 
+@settings(max_examples=40)
 @given(WORDS)
 def test_best_cuts(word_counts):
     em = ExpectationMaximization(word_counts)
@@ -170,6 +172,7 @@ def test_a_step_by_hand():
     assert em.pieces() == pytest.approx({piece: digamma(np.array(c)) - total for piece, c in kept.items()}, abs=1e-9)
 
 
+@settings(max_examples=40)
 @given(WORDS)
 def test_losses(word_counts):
     em = ExpectationMaximization(word_counts)
