@@ -368,10 +368,10 @@ def _filter_format(value, *values, **named) -> None:
     pay_percent(str(value), [*values, *named.values()])
 
 
-_WHOLE = """capitalize e escape filesizeformat float forceescape int lower string trim truncate upper urlencode"""
+_WHOLE = """capitalize e escape filesizeformat float forceescape int lower safe string trim truncate upper urlencode"""
 
 FILTERS = {
-    **dict.fromkeys(("abs", "attr", "count", "d", "default", "first", "last", "length", "random", "safe"), _one_step),
+    **dict.fromkeys(("abs", "attr", "count", "d", "default", "first", "last", "length", "random"), _one_step),
     **dict.fromkeys(("items", "list", "map", "reject", "rejectattr", "reverse", "select", "selectattr"), _iterate),
     "batch": _batch,
     "center": _center,

@@ -53,6 +53,7 @@ STOPPED = {
     "a doubled tuple, searched": doubled("(1,)", "(x, x)", "{{ x in messages[0] }}"),
     "a doubled tuple in a test": doubled("(1,)", "(x, x)", "{{ x is eq(((x,),)) }}"),
     "a doubled tuple in a filter's words": doubled("(1,)", "(x, x)", "{{ [x]|map('format')|list }}"),
+    "a doubled tuple as safe": doubled("(1,)", "(x, x)", "{{ x|safe }}"),
     "a doubled tuple between others": doubled("(1,)", "(x, x)", "{{ 'ab'|join(x) }}"),
     "a doubled tuple as a test's name": doubled("(1,)", "(x, x)", "{{ 'a'|reject(x)|list }}"),
     "a doubled tuple as a method of rounding": doubled("(1,)", "(x, x)", "{{ 1.5|round(0, x) }}"),
