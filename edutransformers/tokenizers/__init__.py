@@ -63,6 +63,7 @@ _HOMES = {
     "WordPiece": "wordpiece",
     "XLMRobertaTokenizer": "classes.xlm_roberta",
     "XLMRobertaTokenizerFast": "classes.xlm_roberta",
+    "XLMTokenizer": "classes.xlm",
     "XLNetTokenizer": "classes.xlnet",
     "XLNetTokenizerFast": "classes.xlnet",
     "read_merges": "vocabulary_files",

@@ -159,7 +159,7 @@ def _config(tokenizer, added: dict[int, AddedToken]) -> dict:
         for key, value in tokenizer.init_kwargs.items()
         if key not in _NOT_SETTINGS
         and key not in SPECIAL_TOKEN_NAMES
-        and isinstance(value, (str, int, float, list, type(None)))
+        and isinstance(value, (str, int, float, list, dict, type(None)))
     }
     config.pop("extra_special_tokens", None)
     config.pop("verbose", None)

@@ -148,7 +148,12 @@ def read_merges(path: str | os.PathLike, vocab: dict[str, int] | None = None, wi
 
 def merges_text(merges: Sequence[Merge]) -> str:
     """What merges.txt holds, as the original writes it."""
-    return "#version: 0.2\n" + "".join(f"{left} {right}\n" for left, right in merges)
+    return "#version: 0.2\n" + merge_lines(merges)
+
+
+def merge_lines(merges: Sequence[Merge]) -> str:
+    """The same without the line that tells the version, as in fastBPE's files."""
+    return "".join(f"{left} {right}\n" for left, right in merges)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -1,7 +1,10 @@
 """GPT's, CTRL's, XLM's and Wav2Vec2's tokenizers against transformers' classes, most of which are in Python alone."""
 
 import json
+import re
+import sys
 import tempfile
+import types
 from pathlib import Path
 
 import pytest
@@ -80,6 +83,14 @@ def test_openai_gpt_any_text(gpt, text):
     suite.assert_same_texts(*gpt, [text, text[::-1]])
 
 
+def assert_each_loads_the_others(ours, theirs, tmp_path):
+    """What the one has saved, the other loads. (`assert_same_files` compares names of inputs too, which differ.)"""
+    ours.save_pretrained(tmp_path / "ours")
+    theirs.save_pretrained(tmp_path / "theirs")
+    suite.assert_same_texts(ours, type(theirs).from_pretrained(str(tmp_path / "ours")), is_fast=False)
+    suite.assert_same_texts(edutransformers.AutoTokenizer.from_pretrained(tmp_path / "theirs"), theirs, is_fast=False)
+
+
 # -- CTRL -------------------------------------------------------------------------------------------------------------
 
 
@@ -107,10 +118,7 @@ def test_ctrl(ctrl, tmp_path):
     suite.assert_same_texts(ours, theirs, is_fast=False)
     suite.assert_same_decoding(ours, theirs)
     suite.assert_same_methods(ours, theirs)
-    ours.save_pretrained(tmp_path / "ours")
-    theirs.save_pretrained(tmp_path / "theirs")
-    suite.assert_same_texts(ours, type(theirs).from_pretrained(str(tmp_path / "ours")), is_fast=False)
-    suite.assert_same_texts(edutransformers.AutoTokenizer.from_pretrained(tmp_path / "theirs"), theirs, is_fast=False)
+    assert_each_loads_the_others(ours, theirs, tmp_path)
     assert ours.control_codes == theirs.control_codes
     for tokenizer in ctrl:
         tokenizer.add_special_tokens({"pad_token": "<pad>"})
@@ -172,10 +180,7 @@ def test_wav2vec2(wav2vec2, tmp_path):
     suite.assert_same_texts(ours, theirs, texts, is_fast=False)
     for text in texts:
         assert ours.tokenize(text) == theirs.tokenize(text)
-    ours.save_pretrained(tmp_path / "ours")
-    theirs.save_pretrained(tmp_path / "theirs")
-    suite.assert_same_texts(ours, type(theirs).from_pretrained(str(tmp_path / "ours")), is_fast=False)
-    suite.assert_same_texts(edutransformers.AutoTokenizer.from_pretrained(tmp_path / "theirs"), theirs, is_fast=False)
+    assert_each_loads_the_others(ours, theirs, tmp_path)
 
 
 @settings(max_examples=300, deadline=None)
@@ -229,10 +234,105 @@ def test_wav2vec2_languages(tmp_path):
             tokenizer.set_target_lang("eng")
 
 
+# -- XLM --------------------------------------------------------------------------------------------------------------
+
+
+def xlm_pair(folder, texts, size, **options):
+    """Ours, trained on the texts; the original from its files."""
+    first = edutransformers.XLMTokenizer(vocab={"<unk>": 0}, merges=[])
+    order = ["<s>", "</s>", "<pad>", "<unk>"]  # before the others, as in the published vocabularies
+    new = first.train_new_from_iterator(texts, size, special_tokens=order, show_progress=False)
+    new.save_vocabulary(folder)
+    files = (str(folder / "vocab.json"), str(folder / "merges.txt"))
+    return tuple(library.XLMTokenizer(*files, **options) for library in (edutransformers, transformers))
+
+
+@pytest.fixture(scope="module")
+def xlm(tmp_path_factory):
+    return xlm_pair(tmp_path_factory.mktemp("xlm"), corpus()[:2000], 4000)
+
+
+def test_xlm(xlm, tmp_path):
+    ours, theirs = xlm
+    assert ours.model_input_names == ["input_ids", "token_type_ids", "attention_mask"]  # transformers 5 has no types
+    ours.model_input_names = theirs.model_input_names
+    suite.assert_same_names(ours, theirs)
+    suite.assert_same_texts(ours, theirs, is_fast=False)
+    suite.assert_same_calls(ours, theirs, is_fast=False)
+    suite.assert_same_decoding(ours, theirs)
+    suite.assert_same_methods(ours, theirs)
+    pair = (suite.LONG, suite.OTHER)
+    assert ours(*pair, return_token_type_ids=True) == theirs(*pair, return_token_type_ids=True)
+    assert_each_loads_the_others(ours, theirs, tmp_path)
+    texts = ["the</s> fox<special3>and <unk>", "Mr. Smith's U.S. etc. and No. 5, p. 7.", "<s><pad> a<pad>"]
+    suite.assert_same_texts(ours, theirs, texts, is_fast=False)
+    pair = xlm_pair(tmp_path, corpus()[:20], 300)
+    for tokenizer in pair:
+        tokenizer.add_tokens(["new", "word"])  # in lower case: the original lower-cases them, and not the texts
+    suite.assert_same_texts(*pair, ["a New words new. wordnew new", *texts], is_fast=False)
+
+
+def test_xlm_corpus(xlm):
+    assert_same_and_in_place(*xlm, corpus())
+
+
+def test_xlm_every_assigned_character(xlm):
+    assert_same_and_in_place(*xlm, suite.assigned_characters())
+
+
+@settings(max_examples=300, deadline=None)
+@given(text=suite.ANY_TEXT)
+def test_xlm_any_text(xlm, text):
+    assert_same_and_in_place(*xlm, [text, text[::-1]])
+
+
+def assert_same_and_in_place(ours, theirs, texts):
+    """The original knows no offsets; ours are in order, and a word's letters stand where its offsets say."""
+    texts = list(texts)
+    suite.assert_same_texts(ours, theirs, texts, is_fast=False, pairs=False)
+    for text in texts:
+        encoded = ours(text, return_offsets_mapping=True, add_special_tokens=False)
+        done = 0
+        for token, (start, stop) in zip(encoded.tokens(), encoded.offset_mapping):
+            assert done <= start <= stop <= len(text), ascii(text)
+            done = start
+            letters = token.removesuffix("</w>")
+            if letters.isascii() and letters.isalnum() and text.isascii() and "MULTI" not in text:
+                assert letters == text[start:stop].lower(), ascii(text)
+
+
+@pytest.mark.parametrize("lang", ["en", "fr", "de", "ro", "cs", "ru", "zh", "th"])
+@pytest.mark.parametrize("lower", [True, False])
+def test_xlm_languages(lang, lower, tmp_path, monkeypatch):
+    def cut(text):
+        return [text[i : i + 3] for i in range(0, len(text), 3)]
+
+    for name, function in {"jieba": "cut", "rjieba": "cut", "pythainlp": "word_tokenize"}.items():
+        monkeypatch.setitem(sys.modules, name, types.SimpleNamespace(**{function: cut}))
+    ours, theirs = xlm_pair(tmp_path, corpus()[:100], 600, do_lowercase_and_remove_accent=lower)
+    ours.lang = lang
+    texts = [*suite.ADVERSARIAL, *corpus(500_000)[:300]]
+    if lang == "th" and not lower:  # where blanks are two unknown tokens each
+        texts = [text for text in (re.sub(r"\s", "", text) for text in texts) if " " not in moses(theirs, text, lang)]
+    for text in texts:
+        expected = theirs._tokenize(text, lang=lang)
+        assert ours._tokenize(text, lang=lang) == expected, ascii(text)
+        assert theirs._tokenize(text, bypass_tokenizer=True) == ours._tokenize(text, bypass_tokenizer=True)
+        assert ours(text, add_special_tokens=False).input_ids == theirs.convert_tokens_to_ids(expected), ascii(text)
+        offsets = ours(text, add_special_tokens=False, return_offsets_mapping=True).offset_mapping
+        assert [start for start, _ in offsets] == sorted(start for start, _ in offsets), ascii(text)
+
+
+def moses(theirs, text, lang):
+    return theirs.moses_pipeline(text, lang=lang)
+
+
 def originals():
     vocab, merges = gpt_vocabulary(corpus()[:300], 700, limit=300)
     gpt = transformers.OpenAIGPTTokenizer(vocab=vocab, merges=merges)
     gpt.clean_up_tokenization_spaces_for_bpe_even_though_it_will_corrupt_output = True  # as 4.34 does
     with tempfile.TemporaryDirectory() as folder:
         spoken = wav2vec2_pair(Path(folder), ids_of(SPOKEN), do_lower_case=True)[1]
-    return {"openai_gpt": gpt, "wav2vec2_ctc": spoken}
+        xlm = xlm_pair(Path(folder), corpus()[:300], 700)[1]
+    xlm.model_input_names = ["input_ids", "token_type_ids", "attention_mask"]  # as at v4.34
+    return {"openai_gpt": gpt, "wav2vec2_ctc": spoken, "xlm": xlm}
