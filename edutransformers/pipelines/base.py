@@ -47,6 +47,7 @@ class Pipeline:
 
     needs_tokenizer = False
     accepts_any_model = False
+    padding_side: str | None = None  # where a task needs it on one side, whatever the tokenizer says
 
     def __init__(
         self,
@@ -179,7 +180,7 @@ class Pipeline:
     def _run(self, rows: list[dict], forward: dict) -> list:
         if len(rows) == 1:
             return [self.forward(dict(rows[0]), **forward)]
-        return split(self.forward(join(rows, self.tokenizer), **forward), len(rows))
+        return split(self.forward(join(rows, self.tokenizer, self.padding_side), **forward), len(rows))
 
     def forward(self, model_inputs: dict, **forward_params):
         """`_forward` on the model's device, in evaluation mode, nothing kept for a backward; results in host memory."""

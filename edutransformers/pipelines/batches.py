@@ -9,21 +9,21 @@ import numpy as np
 from ..module import ModelOutput
 
 
-def join(rows: list[dict], tokenizer=None) -> dict:
+def join(rows: list[dict], tokenizer=None, side: str | None = None) -> dict:
     """Dictionaries of arrays (1, T, …) -> one of arrays (B, longest T, …); what is no array becomes a list of B.
 
-    Shorter rows are filled up on the tokenizer's padding side with what marks a place as "nothing here".
+    Shorter rows are filled up with what marks a place as "nothing here": on this side, or on the tokenizer's.
     """
-    return {key: _join_values([row[key] for row in rows], key, tokenizer) for key in rows[0]}
+    side = getattr(tokenizer, "padding_side", "right") if side is None else side
+    return {key: _join_values([row[key] for row in rows], key, tokenizer, side) for key in rows[0]}
 
 
-def _join_values(values: list, key: str, tokenizer):
+def _join_values(values: list, key: str, tokenizer, side: str):
     if not isinstance(values[0], np.ndarray) or values[0].ndim == 0:
         return values
     if len({value.shape[1:] for value in values}) == 1:
         return np.concatenate(values)
     longest = max(value.shape[1] for value in values)
-    side = getattr(tokenizer, "padding_side", "right")
     fill = _fill(key, tokenizer)
     return np.concatenate([_pad(value, longest, fill, side) for value in values])
 

@@ -60,8 +60,8 @@ class PipelineRegistry:
     def tasks_for(self, architecture: str) -> list[str]:
         """The tasks that a model class is for: "BertForMaskedLM" -> ["fill-mask"]. Empty if it is for none."""
         kinds = auto_classes_of(architecture)
-        if "AutoModelForPreTraining" in kinds:
-            kinds.append("AutoModelForMaskedLM")  # it has that head too
+        if "AutoModelForPreTraining" in kinds and "AutoModelForCausalLM" not in kinds:
+            kinds.append("AutoModelForMaskedLM")  # BERT's has that head too; a decoder is pre-trained without one
         kinds.append(architecture)
         return [
             name for name, task in self.tasks.items() if getattr(task.auto_class, "__name__", task.auto_class) in kinds
@@ -80,6 +80,7 @@ PIPELINE_REGISTRY = PipelineRegistry(
             "token_classification.TokenClassificationPipeline", "AutoModelForTokenClassification"
         ),
         "question-answering": Task("question_answering.QuestionAnsweringPipeline", "AutoModelForQuestionAnswering"),
+        "text-generation": Task("text_generation.TextGenerationPipeline", "AutoModelForCausalLM"),
         "feature-extraction": Task("feature_extraction.FeatureExtractionPipeline", "AutoModel"),
     },
     aliases={"sentiment-analysis": "text-classification", "ner": "token-classification"},
