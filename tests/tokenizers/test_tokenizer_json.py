@@ -105,6 +105,7 @@ def test_a_part_without_its_type(name, part, kind):
             {"truncation": {"max_length": 1.5}},
             "the max_length of the part 'truncation' is 1.5; expected a whole number",
         ),
+        ({"pre_tokenizer": {"type": "FixedLength", "length": True}}, "the length .* is True; expected a whole number"),
         ({"model": {"type": "Markov"}}, "the model is of type 'Markov'"),
         ({"model": {"type": "BPE", "vocab": {"a": 0}}}, "the part 'model' lacks 'merges'"),
         ({"model": None}, "A tokenizer.json is a JSON object with a 'model'"),
