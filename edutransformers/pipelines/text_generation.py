@@ -125,9 +125,9 @@ class TextGenerationPipeline(Pipeline):
 
     def _forward(self, model_inputs, prefix_length=0, **generate_kwargs):
         ids, mask = model_inputs["input_ids"], model_inputs["attention_mask"]
-        if prefix_length and generate_kwargs.get("max_new_tokens") is None:
-            longest = generate_kwargs.get("max_length") or self.model.generation_config.max_length
-            generate_kwargs["max_length"] = longest + prefix_length
+        settings = generate_kwargs.get("generation_config") or self.model.generation_config
+        if prefix_length and generate_kwargs.get("max_new_tokens", settings.max_new_tokens) is None:
+            generate_kwargs["max_length"] = (generate_kwargs.get("max_length") or settings.max_length) + prefix_length
         if prefix_length and generate_kwargs.get("min_length"):
             generate_kwargs["min_length"] += prefix_length
         batch = len(ids)
