@@ -31,12 +31,17 @@ NAMES = {"MBartTokenizer": "unigram", "MBart50Tokenizer": "unigram", "NllbTokeni
 
 def by_the_library(ours):
     """Our stages, run by `tokenizers`."""
-    return transformers.PreTrainedTokenizerFast(
+    theirs = transformers.PreTrainedTokenizerFast(
         tokenizer_object=tokenizers.Tokenizer.from_str(json.dumps(engine_to_json(ours._engine))),
         model_input_names=ours.model_input_names,
         padding_side=ours.padding_side,
         **ours.special_tokens_map,
     )
+    model = ours._engine.model
+    if hasattr(model, "scores"):  # which it reads from JSON not to the last bit, and equally good cuts depend on that
+        vocab = [(token, model.scores[i]) for token, i in model.vocab.items()]
+        theirs._tokenizer.model = tokenizers.models.Unigram(vocab, model.unk_id)
+    return theirs
 
 
 def original_of(ours):
