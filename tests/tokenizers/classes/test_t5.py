@@ -94,6 +94,8 @@ def test_saved_with_a_number_of_sentinels(path, tmp_path):
         assert loaded.get_vocab() == tokenizer.get_vocab()
         assert loaded.encode("the <extra_id_4> fox") == tokenizer.encode("the <extra_id_4> fox")
         (tmp_path / "saved" / name).unlink()
-    # transformers 5 writes the sentinels under another name
-    loaded = T5Tokenizer(path, extra_ids=2, extra_special_tokens=["<extra_id_0>", "<extra_id_1>"])
-    assert loaded.get_sentinel_tokens() == ["<extra_id_0>", "<extra_id_1>"]
+
+
+def test_special_tokens_by_the_name_of_transformers_5(path):
+    tokenizer = T5Tokenizer(path, extra_ids=2, extra_special_tokens=["<a>", "<extra_id_0>", "<extra_id_1>"])
+    assert tokenizer.additional_special_tokens == ["<a>", "<extra_id_0>", "<extra_id_1>"]

@@ -23,10 +23,14 @@ SPECIAL = {
 }
 
 
-def build(name, folder, **options):
-    unknown = "[UNK]" if "[UNK]" in SPECIAL[name] else "<unk>"
+def unknown_of(name):
+    return "[UNK]" if "[UNK]" in SPECIAL[name] else "<unk>"
+
+
+def build(name, folder, charsmap=b"", **options):
     tokenizer_class = getattr(edutransformers, name)
-    path = write_model(folder / tokenizer_class.vocab_files_names["vocab_file"], *SPECIAL[name], unknown=unknown)
+    path = folder / tokenizer_class.vocab_files_names["vocab_file"]
+    write_model(path, *SPECIAL[name], unknown=unknown_of(name), charsmap=charsmap)
     return tokenizer_class(path, **options)
 
 
@@ -75,23 +79,19 @@ def test_without_a_vocabulary(name):
     assert new.decode(new.encode(LONG), skip_special_tokens=True, clean_up_tokenization_spaces=False) == LONG
 
 
-def test_the_map_of_replacements_is_applied_and_written_again(tmp_path):
-    charsmap = tokenizer_with_map(tmp_path)._engine.normalizer.map.blob
-    tokenizer = tokenizer_with_map(tmp_path)
-    assert tokenizer.tokenize("the ﬁox") == ["▁the", "▁fox"]
-    tokenizer._model_file = None
-    (content,) = tokenizer.vocabulary_files().values()
+@pytest.mark.parametrize("name", SPECIAL)
+def test_the_map_of_replacements_is_applied_and_written_again(name, tmp_path):
+    charsmap = one_entry_map("好".encode(), b"x")
+    tokenizer = build(name, tmp_path, charsmap)
+    assert tokenizer.tokenize("the 好") == ["▁the", "▁x"]
+    tokenizer.save_pretrained(tmp_path / "saved")
+    (tmp_path / "saved" / tokenizer.vocab_files_names["vocab_file"]).unlink()
+    (content,) = type(tokenizer).from_pretrained(tmp_path / "saved").vocabulary_files().values()
     assert SentencePieceModel.from_bytes(content).normalizer.precompiled_charsmap == charsmap
 
 
-def tokenizer_with_map(folder):
-    """Its map has one entry: "ﬁ" becomes "f"."""
-    # A double array for the bytes EF AC 81: from the root each byte leads to the unit at (place ^ offset) ^ byte.
-    path = write_model(folder / "spiece.model", "<pad>", "</s>", "<unk>", charsmap=one_entry_map("ﬁ".encode(), b"f"))
-    return T5Tokenizer(path)
-
-
 def one_entry_map(key: bytes, value: bytes) -> bytes:
+    """A double array (precompiled.py) with one key, and what stands for it."""
     units = [0] * 1024
     place, offset = 0, 1
     units[0] = offset << 10
@@ -124,6 +124,7 @@ def test_drawn_cuts(tmp_path):
 @pytest.mark.parametrize("options", [{"enable_sampling": False}, {"enable_sampling": True, "nbest_size": 1}])
 def test_nothing_is_drawn(options, tmp_path):
     tokenizer = build("T5Tokenizer", tmp_path, sp_model_kwargs=options)
+    assert not tokenizer._engine.model.is_random
     assert {tuple(tokenizer.tokenize(LONG)) for _ in range(5)} == {tuple(build("T5Tokenizer", tmp_path).tokenize(LONG))}
 
 
@@ -161,9 +162,8 @@ def test_bad_vocabularies(name, tmp_path):
     tokenizer_class = getattr(edutransformers, name)
     with pytest.raises(OSError, match="There is no SentencePiece model .*none.model"):
         tokenizer_class(tmp_path / "none.model")
-    (tmp_path / "cut.model").write_bytes(
-        model(*SPECIAL[name], unknown="[UNK]" if "[UNK]" in SPECIAL[name] else "<unk>").to_bytes()[:-3]
-    )
+    whole = model(*SPECIAL[name], unknown=unknown_of(name)).to_bytes()
+    (tmp_path / "cut.model").write_bytes(whole[:-3])
     with pytest.raises(ValueError, match="cut.model is no whole SentencePiece model"):
         tokenizer_class(tmp_path / "cut.model")
     with pytest.raises(ValueError, match="The vocabulary has no '(<unk>|.UNK.)', which stands for unknown characters"):
@@ -176,6 +176,13 @@ def test_bad_vocabularies(name, tmp_path):
     (tmp_path / "bpe.model").write_bytes(bpe.to_bytes())
     with pytest.raises(ValueError, match=f"bpe.model is a bpe model; {name} needs a unigram model"):
         tokenizer_class(tmp_path / "bpe.model")
+
+
+def test_the_models_own_unknown_piece_counts(tmp_path):
+    """Whatever the class calls its unknown token."""
+    path = write_model(tmp_path / "spm.model", "<unk>", "[UNK]")
+    tokenizer = DebertaV2Tokenizer(path)
+    assert (tokenizer.encode("好")[2], tokenizer.unk_token_id) == (0, 1)
 
 
 def test_a_path_as_vocab(tmp_path):

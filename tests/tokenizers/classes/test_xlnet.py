@@ -23,6 +23,7 @@ def test_layout_and_padding(tmp_path):
     tokenizer = build(tmp_path)
     assert tokenizer.padding_side == "left"
     assert tokenizer.pad_token_type_id == 3
+    assert tokenizer("the fox").token_type_ids == [0, 0, 0, 2]
     encoded = tokenizer([("the fox", "hello"), ("the", "fox")], padding=True)
     assert encoded.tokens(0) == ["▁the", "▁fox", "<sep>", "▁hello", "<sep>", "<cls>"]
     assert encoded.token_type_ids == [[0, 0, 0, 1, 1, 2], [3, 0, 0, 1, 1, 2]]
