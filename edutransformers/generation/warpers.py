@@ -87,9 +87,7 @@ class TypicalLogitsWarper(LogitsProcessor):
 
     def __call__(self, input_ids, scores):
         xp = array_module(scores)
-        log_p = log_softmax(scores)
-        p = xp.exp(log_p)
-        entropy = -xp.where(p > 0, p * xp.where(p > 0, log_p, 0.0), 0.0).sum(axis=-1, keepdims=True)
+        log_p, p, entropy = _entropy(scores)
         distance = xp.abs(-log_p - entropy)
         order = xp.argsort(distance, axis=-1)
         nearest = xp.take_along_axis(distance, order, axis=-1)
@@ -125,9 +123,7 @@ class EtaLogitsWarper(LogitsProcessor):
 
     def __call__(self, input_ids, scores):
         xp = array_module(scores)
-        log_p = log_softmax(scores)
-        p = xp.exp(log_p)
-        entropy = -xp.where(p > 0, p * xp.where(p > 0, log_p, 0.0), 0.0).sum(axis=-1, keepdims=True)
+        _, p, entropy = _entropy(scores)
         eta = xp.minimum(self.epsilon, self.epsilon**0.5 * xp.exp(-entropy))
         return _without(scores, (p < eta) & (scores < _kth_largest(scores, self.min_tokens_to_keep)))
 
@@ -137,6 +133,15 @@ class LogitNormalization(LogitsProcessor):
 
     def __call__(self, input_ids, scores):
         return log_softmax(scores)
+
+
+def _entropy(scores: Array) -> tuple[Array, Array, Array]:
+    """log p, p, and −Σ p log p (B, 1), in which 0 · log 0 is 0."""
+    xp = array_module(scores)
+    log_p = log_softmax(scores)
+    p = xp.exp(log_p)
+    entropy = -(p * xp.where(p > 0, log_p, 0.0)).sum(axis=-1, keepdims=True)
+    return log_p, p, entropy
 
 
 def _without(scores: Array, dropped: Array) -> Array:
