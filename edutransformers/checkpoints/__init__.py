@@ -13,6 +13,8 @@
 Checkpoints are untrusted: see docs/checkpoints/index.md for what is checked.
 """
 
+from ..lazy import lazy_names
+
 _HOME = {  # public name -> the file it lives in; imported when first asked for
     "CheckpointError": "errors",
     "CheckpointFormatError": "errors",
@@ -31,14 +33,4 @@ _HOME = {  # public name -> the file it lives in; imported when first asked for
 
 __all__ = sorted(_HOME)
 
-
-def __getattr__(name):
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    import importlib
-
-    return getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
-
-
-def __dir__():
-    return __all__
+__getattr__, __dir__ = lazy_names(__name__, _HOME)

@@ -1,6 +1,6 @@
 """Writing text with a model: which word comes next, again and again. Names are imported when they are first used."""
 
-import importlib
+from ..lazy import lazy_names
 
 _HOMES = {
     "BeamSearch": "beam_search",
@@ -43,14 +43,4 @@ _HOMES = {
 
 __all__ = sorted(_HOMES)
 
-
-def __getattr__(name: str):
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__():
-    return sorted([*globals(), *_HOMES])
+__getattr__, __dir__ = lazy_names(__name__, _HOMES)

@@ -7,7 +7,7 @@ One task a file, over the small base in base.py; which tasks there are stands in
 model, a tokenizer and a task together in factory.py. Names are imported when they are first used.
 """
 
-from importlib import import_module
+from ..lazy import lazy_names
 
 _HOMES = {
     "AggregationStrategy": "token_classification",
@@ -33,14 +33,4 @@ _HOMES = {
 
 __all__ = sorted(_HOMES)
 
-
-def __getattr__(name: str):
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__():
-    return sorted([*globals(), *_HOMES])
+__getattr__, __dir__ = lazy_names(__name__, _HOMES)
