@@ -146,6 +146,8 @@ def test_prefix_and_file(tmp_path):
     assert prefix_of(changed) == ["startoftranscript", "en", "transcribe", "notimestamps"]
     bare = WhisperTokenizer(tokenizer_file=tmp_path / "tokenizer.json")
     assert bare("the") == tokenizer("the")
+    (tmp_path / "tokenizer.json").unlink()
+    assert prefix_of(AutoTokenizer.from_pretrained(tmp_path))[1:] == ["fr", "transcribe", "notimestamps"]
 
 
 def test_unknown_languages_and_tasks():
@@ -294,6 +296,26 @@ def test_windows_that_overlap(timed):
     ]
 
 
+def test_a_segment_that_ends_in_the_overlap(timed):
+    """Its end there and its beginning in the next window, which hears all of it, are both of no use."""
+    windows = (
+        ("<|0.00|> the quick<|5.00|><|5.00|> fox jumps<|9.00|>", (10.0, 0.0, 4.0)),
+        ("<|5.00|> fox jumps<|7.00|><|7.00|> over<|8.00|>", (10.0, 4.0, 0.0)),
+    )
+    text, found = transcript(timed, *windows, return_timestamps=True)
+    assert text == " the quick fox jumps over"
+    assert found["chunks"] == [
+        {"timestamp": (0.0, 5.0), "text": " the quick"},
+        {"timestamp": (5.0, 9.0), "text": " fox jumps"},
+        {"timestamp": (9.0, 10.0), "text": " over"},
+    ]
+
+
+def test_a_time_that_is_said_twice(timed):
+    _, found = transcript(timed, ("<|0.40|><|0.40|> the fox<|1.00|>", None), return_timestamps=True)
+    assert found["chunks"] == [{"timestamp": (0.4, 1.0), "text": " the fox"}]
+
+
 def test_an_end_that_is_missing(caplog, timed):
     with caplog.at_level("WARNING"):
         text, found = transcript(timed, ("<|0.00|> the fox", None), return_timestamps=True)
@@ -307,6 +329,9 @@ def test_another_language(timed):
     _, found = transcript(timed, (text, None), return_language=True)
     assert found["chunks"] == [{"language": "english", "text": " the fox"}, {"language": "french", "text": " hello"}]
     assert transcript(timed, ("", None)) == ("", {})
+    # with times it doesn't end a segment
+    _, found = transcript(timed, (f"<|0.00|>{text}<|1.00|>", None), return_timestamps=True, return_language=True)
+    assert found["chunks"] == [{"language": "french", "timestamp": (0.0, 1.0), "text": " the fox hello"}]
 
 
 def test_times_of_words(timed):
@@ -335,6 +360,8 @@ def test_words_without_blanks():
 def test_joined_versions():
     assert _find_longest_common_sequence([[1, 2, 3, 4, 5], [3, 4, 9, 6]]) == [1, 2, 3, 4, 9, 6]
     assert _find_longest_common_sequence([[1, 2], [3, 4]]) == [1, 2, 3, 4]
+    assert _find_longest_common_sequence([[1, 2], [2, 3]]) == [1, 2, 2, 3]  # one token may agree by chance
+    assert _find_longest_common_sequence([[1, 1, 1, 1], [1, 1, 1, 2]]) == [1, 1, 1, 1, 2]  # the longest that agrees
     assert _find_longest_common_sequence([[1, 2, 3], []]) == [1, 2, 3]
     assert _find_longest_common_sequence([[1, 2, 3]], []) == ([1, 2, 3], [])
     assert _find_longest_common_sequence([[1, 2, 3], [2, 3, 4]], [["a", "b", "c"], ["d", "e", "f"]]) == (

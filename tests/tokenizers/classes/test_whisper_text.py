@@ -60,6 +60,7 @@ SPELLING = {"colour": "color", "mould": "mold"}
         ("this and that", "this and that"),
         ("", ""),
         ("x2", "x 2"),
+        ("zero 5", "0 5"),
     ],
 )
 def test_numbers(text, expected):
@@ -70,6 +71,7 @@ def test_numbers(text, expected):
     ("text", "expected"),
     [
         ("Mr. Brown's here, isn't he?", "mister brown is here is not he"),
+        ("y 'all come", "you all come"),
         ("I've won't gonna let's", "i have will not going to let us"),
         ("He'd been; she's gone", "he had been she has gone"),
         ("um, well [laughter] (inaudible) <noise> yes", "well yes"),
