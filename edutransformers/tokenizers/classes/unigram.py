@@ -36,6 +36,7 @@ from edutransformers.tokenizers.normalizers import (
 from edutransformers.tokenizers.post_processors import PostProcessor
 from edutransformers.tokenizers.pre_tokenizers import Metaspace, PreTokenizer, PreTokenizerSequence, WhitespaceSplit
 from edutransformers.tokenizers.sentencepiece_model import Piece, SentencePieceModel, read_sentencepiece
+from edutransformers.tokenizers.tokenizer_json import read_tokenizer_json
 from edutransformers.tokenizers.unigram import Unigram
 from edutransformers.tokenizers.wordpiece import Token
 
@@ -47,7 +48,7 @@ class UnigramTokenizer(SentencePieceFile, PreTrainedTokenizer):
 
     vocab_file       a SentencePiece model; its content is kept, and saved again byte for byte
     vocab            in its place [(piece, log-probability), ...] by ids, as tokenizer.json has them
-    engine           ready-made stages in place of those of the class
+    tokenizer_file   a tokenizer.json, or engine: ready-made stages, in place of those of the class
     sp_model_kwargs  {"enable_sampling": True, "nbest_size": -1, "alpha": 0.1}: how a word is cut is drawn, each time it
                      comes (subword regularization, Kudo 2018)
 
@@ -61,10 +62,13 @@ class UnigramTokenizer(SentencePieceFile, PreTrainedTokenizer):
         self,
         vocab_file: str | os.PathLike | None = None,
         vocab: Vocab | str | os.PathLike | None = None,
+        tokenizer_file: str | os.PathLike | None = None,
         engine: Engine | None = None,
         sp_model_kwargs: dict | None = None,
         **kwargs,
     ):
+        if tokenizer_file is not None:
+            engine = read_tokenizer_json(tokenizer_file)
         if isinstance(vocab, (str, os.PathLike)):
             vocab_file, vocab = vocab, None
         if engine is None:
@@ -134,22 +138,21 @@ class UnigramTokenizer(SentencePieceFile, PreTrainedTokenizer):
 
     @property
     def can_save_slow_tokenizer(self) -> bool:
-        """Whether there is a `.model` to save."""
-        return bool(self.vocabulary_files())
+        """Whether a `.model` can hold the vocabulary: not if a tokenizer.json has another algorithm, or order."""
+        if self._model_file is not None:
+            return True
+        model = self._engine.model
+        if not isinstance(model, Unigram) or model.unk_id is None:
+            return False
+        read_again = self.vocabulary_of(self.pieces_of(), self.added_tokens_decoder)
+        return [token for token, _ in read_again] == list(model.vocab)
 
     def own_model(self):
         return model_of_pieces(self._engine, self.pieces_of())
 
     def vocabulary_files(self) -> dict[str, bytes]:
-        """The `.model`. None for a tokenizer.json that no `.model` can stand for: of another algorithm, or order."""
-        model = self._engine.model
-        if self._model_file is None and (not isinstance(model, Unigram) or model.unk_id is None):
-            return {}
-        if self._model_file is None:
-            read_again = self.vocabulary_of(self.pieces_of(), self.added_tokens_decoder)
-            if [token for token, _ in read_again] != list(model.vocab):
-                return {}
-        return super().vocabulary_files()
+        """The `.model`, if there can be one."""
+        return super().vocabulary_files() if self.can_save_slow_tokenizer else {}
 
 
 # ---------------------------------------------------------------------------------------------------------------------

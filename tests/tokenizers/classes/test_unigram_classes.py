@@ -45,6 +45,15 @@ def test_the_models_bytes_are_kept(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", SPECIAL)
+def test_a_tokenizer_json_alone(name, tmp_path):
+    tokenizer = build(name, tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    loaded = getattr(edutransformers, f"{name}Fast")(tokenizer_file=tmp_path / "tokenizer.json")
+    assert loaded.get_vocab() == tokenizer.get_vocab()
+    assert loaded(ADVERSARIAL) == tokenizer(ADVERSARIAL)
+
+
+@pytest.mark.parametrize("name", SPECIAL)
 def test_a_model_is_made_of_tokenizer_json(name, tmp_path):
     tokenizer = build(name, tmp_path)
     tokenizer.save_pretrained(tmp_path / "saved")
