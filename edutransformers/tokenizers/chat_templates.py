@@ -25,6 +25,9 @@ _MARK = "CONTINUE_FINAL_MESSAGE_TAG "
 class ChatTemplateMixin:
     """What a tokenizer can do with conversations. The class that mixes this in is callable and has special tokens."""
 
+    # What classes of transformers 4 use where the files bring no template.
+    default_chat_template: str | None = None
+
     def _set_chat_template(self, template) -> None:
         """Take the constructor's argument: a template, {name: template}, a list of {"name", "template"}, or None."""
         if isinstance(template, (list, tuple)):
@@ -133,7 +136,7 @@ class ChatTemplateMixin:
                 f"This tokenizer has several chat templates and none is named 'default': pass chat_template= with one "
                 f"of {', '.join(map(repr, sorted(own)))}."
             )
-        template = own if chat_template is None else chat_template
+        template = own or self.default_chat_template if chat_template is None else chat_template
         if template is None:
             raise ValueError(
                 "This tokenizer has no chat template: set tokenizer.chat_template, or pass chat_template=. Was its "

@@ -17,6 +17,9 @@ from edutransformers.tokenizers.vocabulary_files import (
     sorted_vocab_json_text,
 )
 
+# GPT-2's and Whisper's conversations, if no file has a template: the texts, each ended.
+TEXTS_WITH_ENDS = "{% for message in messages %}{{ message.content }}{{ eos_token }}{% endfor %}"
+
 Path = str | os.PathLike
 Vocabulary = dict[str, int] | Sequence[str] | Path
 Merges = Sequence[tuple[str, str] | str] | Path

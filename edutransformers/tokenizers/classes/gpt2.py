@@ -2,7 +2,7 @@
 
 from edutransformers.tokenizers.added_tokens import AddedToken
 from edutransformers.tokenizers.byte_level import ByteLevelProcessor
-from edutransformers.tokenizers.classes.byte_level_bpe import ByteLevelBPETokenizer, Path, special
+from edutransformers.tokenizers.classes.byte_level_bpe import TEXTS_WITH_ENDS, ByteLevelBPETokenizer, Path, special
 from edutransformers.tokenizers.post_processors import template
 
 Token = str | AddedToken
@@ -21,6 +21,8 @@ class GPT2Tokenizer(ByteLevelBPETokenizer):
 
     Source: Radford et al. 2019, "Language models are unsupervised multitask learners", section 2.2.
     """
+
+    default_chat_template = TEXTS_WITH_ENDS
 
     def __init__(
         self,

@@ -10,7 +10,7 @@ from pathlib import Path as FilePath
 
 from edutransformers.tokenizers.added_tokens import AddedToken
 from edutransformers.tokenizers.batch_encoding import BatchEncoding
-from edutransformers.tokenizers.classes.byte_level_bpe import ByteLevelBPETokenizer, Path, special
+from edutransformers.tokenizers.classes.byte_level_bpe import TEXTS_WITH_ENDS, ByteLevelBPETokenizer, Path, special
 from edutransformers.tokenizers.classes.whisper_asr import decode_asr
 from edutransformers.tokenizers.classes.whisper_languages import TASKS, language_code
 from edutransformers.tokenizers.classes.whisper_text import BasicTextNormalizer, EnglishTextNormalizer
@@ -40,6 +40,7 @@ class WhisperTokenizer(ByteLevelBPETokenizer):
     Source: Radford et al. 2022, "Robust speech recognition via large-scale weak supervision", section 2.3.
     """
 
+    default_chat_template = TEXTS_WITH_ENDS
     vocab_files_names = {**ByteLevelBPETokenizer.vocab_files_names, "normalizer_file": "normalizer.json"}
 
     def __init__(

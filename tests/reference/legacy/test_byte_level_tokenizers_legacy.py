@@ -159,6 +159,14 @@ def test_layouts(name, tmp_path):
     suite.assert_same_texts(ours, theirs, texts)
 
 
+@pytest.mark.parametrize("name", ["GPT2Tokenizer", "WhisperTokenizer"])
+def test_conversations(name, tmp_path):
+    ours, theirs = pair_of(name, tmp_path)
+    talk = [{"role": "user", "content": "the fox"}, {"role": "assistant", "content": "hello"}]
+    assert ours.default_chat_template == theirs.default_chat_template
+    assert ours.apply_chat_template(talk, tokenize=False) == theirs.apply_chat_template(talk, tokenize=False)
+
+
 # ----- Whisper -------------------------------------------------------------------------------------------------------
 
 

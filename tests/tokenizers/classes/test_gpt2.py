@@ -43,6 +43,14 @@ class TestGPT2Tokenizer(TokenizerSuite):
     def test_offsets_hold_the_blank(self):
         assert self.build()("the fox", return_offsets_mapping=True).offset_mapping[1] == (3, 7)
 
+    def test_conversations_without_a_template(self):
+        tokenizer = self.build()
+        talk = [{"role": "user", "content": "the fox"}, {"role": "assistant", "content": "hello"}]
+        text = tokenizer.apply_chat_template(talk, tokenize=False)
+        assert text == "the fox<|endoftext|>hello<|endoftext|>"
+        tokenizer.chat_template = "{{ messages[0].content }}"
+        assert tokenizer.apply_chat_template(talk, tokenize=False) == "the fox"
+
     def test_the_same_under_the_other_name(self):
         assert GPT2TokenizerFast(vocab=VOCAB, merges=MERGES)("the fox") == self.build()("the fox")
 
