@@ -104,6 +104,7 @@ _PUBLIC = {
         "RobertaTokenizerFast",
         "T5Tokenizer",
         "T5TokenizerFast",
+        "TransfoXLTokenizer",
         "Wav2Vec2CTCTokenizer",
         "WhisperTokenizer",
         "WhisperTokenizerFast",

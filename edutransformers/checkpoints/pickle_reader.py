@@ -97,17 +97,19 @@ ALLOWED = {  # name in the file -> what a call of it makes here
 MARK = object()
 
 
-def read_pickle(file):
+def read_pickle(file, instructions=None):
     """The object of one pickle, read from an open binary file that is left behind the pickle's end.
 
+    `instructions`: what those of a pickle do, in place of INSTRUCTIONS (tokenizers/vocabulary_pickle.py).
     Raises `UnsafePickleError` for anything but dictionaries, lists, tuples, numbers, texts and tensors.
     """
+    instructions = INSTRUCTIONS if instructions is None else instructions
     stack, memo = [], {}
     try:
         for opcode, argument, _ in pickletools.genops(file):
             if opcode.name == "STOP":
                 return stack.pop()
-            _INSTRUCTIONS.get(opcode.name, _refuse(opcode.name))(stack, memo, argument)
+            instructions.get(opcode.name, _refuse(opcode.name))(stack, memo, argument)
     except UnsafePickleError:
         raise
     except Exception as error:  # a damaged pickle pops an empty stack, sets items of a number, …
@@ -129,7 +131,7 @@ def _push(stack, memo, argument):
     stack.append(argument)
 
 
-def _pop_to_mark(stack) -> list:
+def pop_to_mark(stack) -> list:
     items = []
     while (item := stack.pop()) is not MARK:
         items.append(item)
@@ -183,7 +185,7 @@ def _set_item(stack, memo, argument):
 
 
 def _set_items(stack, memo, argument):
-    items = _pop_to_mark(stack)
+    items = pop_to_mark(stack)
     _put(_dictionary(stack), items)
 
 
@@ -212,7 +214,7 @@ def _append(stack, memo, argument):
 
 
 def _appends(stack, memo, argument):
-    items = _pop_to_mark(stack)
+    items = pop_to_mark(stack)
     _list(stack).extend(items)
 
 
@@ -238,7 +240,7 @@ def _nothing(stack, memo, argument):
     pass
 
 
-_INSTRUCTIONS = {
+INSTRUCTIONS = {
     "PROTO": _nothing,
     "FRAME": _nothing,
     "MARK": lambda stack, memo, argument: stack.append(MARK),
@@ -251,7 +253,7 @@ _INSTRUCTIONS = {
     "EMPTY_DICT": lambda stack, memo, argument: stack.append({}),
     "EMPTY_LIST": lambda stack, memo, argument: stack.append([]),
     "EMPTY_TUPLE": lambda stack, memo, argument: stack.append(()),
-    "TUPLE": lambda stack, memo, argument: stack.append(tuple(_pop_to_mark(stack))),
+    "TUPLE": lambda stack, memo, argument: stack.append(tuple(pop_to_mark(stack))),
     "TUPLE1": _tuple_of(1),
     "TUPLE2": _tuple_of(2),
     "TUPLE3": _tuple_of(3),

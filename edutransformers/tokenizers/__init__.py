@@ -1,6 +1,6 @@
 """Tokenizers: from text to ids and back. Names are imported when they are first used."""
 
-import importlib
+from ..lazy import lazy_names
 
 _HOMES = {
     "AddedToken": "added_tokens",
@@ -54,6 +54,7 @@ _HOMES = {
     "T5Tokenizer": "classes.t5",
     "T5TokenizerFast": "classes.t5",
     "TokenSpan": "batch_encoding",
+    "TransfoXLTokenizer": "classes.transfo_xl",
     "TruncationStrategy": "strategies",
     "Unigram": "unigram",
     "Wav2Vec2CTCTokenizer": "classes.wav2vec2_ctc",
@@ -79,14 +80,4 @@ _HOMES = {
 
 __all__ = sorted(_HOMES)
 
-
-def __getattr__(name: str):
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__():
-    return sorted([*globals(), *_HOMES])
+__getattr__, __dir__ = lazy_names(__name__, _HOMES)

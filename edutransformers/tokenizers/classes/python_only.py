@@ -5,6 +5,7 @@ as in the original's Python tokenizers: added tokens are found in the text as gi
 truncation of a pair leaves an odd token to the first text.
 """
 
+from edutransformers.tokenizers.added_tokens import AddedTokens
 from edutransformers.tokenizers.base import PreTrainedTokenizer
 from edutransformers.tokenizers.inputs import read_ids
 from edutransformers.tokenizers.retraining import settings_of
@@ -60,6 +61,17 @@ class PythonTokenizer(PreTrainedTokenizer):
 
     def convert_tokens_to_string(self, tokens: list[str]) -> str:
         raise NotImplementedError(f"{type(self).__name__} doesn't say how tokens become a text")
+
+    def _change_model(self, model) -> None:
+        """Another vocabulary. Tokens that were added stay: with their ids, or behind it where these are taken."""
+        before, taken = self._engine.model.vocab, set(model.vocab.values())
+        added = [(i, token) for i, token in self.added_tokens_decoder.items() if token.content not in before]
+        self._engine.model, self._engine.added_tokens = model, AddedTokens()
+        for i, token in added:
+            if token.content not in model.vocab and i not in taken:
+                self._engine.added_tokens.add_with_id(token, i)
+        self.add_tokens(self.all_special_tokens_extended, special_tokens=True)
+        self.add_tokens([token for _, token in added])
 
     def train_new_from_iterator(
         self, text_iterator, vocab_size: int, length=None, new_special_tokens=None, special_tokens_map=None, **kwargs

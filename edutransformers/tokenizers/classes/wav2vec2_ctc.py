@@ -7,7 +7,7 @@ from itertools import groupby
 
 from edutransformers.logging import get_logger
 from edutransformers.module import ModelOutput
-from edutransformers.tokenizers.added_tokens import AddedToken, AddedTokens
+from edutransformers.tokenizers.added_tokens import AddedToken
 from edutransformers.tokenizers.classes.python_only import PythonTokenizer
 from edutransformers.tokenizers.encoding import TokenizedText, TokenizedWords
 from edutransformers.tokenizers.engine import Engine
@@ -133,17 +133,9 @@ class Wav2Vec2CTCTokenizer(PythonTokenizer):
         """
         if self._vocabularies is None:
             raise ValueError("The vocabulary is of one language only, so target_lang can't be set.")
-        vocab, before = self._of_language(self._vocabularies, target_lang), self._engine.model.vocab
+        vocab = self._of_language(self._vocabularies, target_lang)
         self.target_lang = self.init_kwargs["target_lang"] = target_lang
-        added = [(i, token) for i, token in self.added_tokens_decoder.items() if token.content not in before]
-        self._engine.model = Characters(vocab, self._engine.model.unk_token)
-        self._engine.added_tokens = AddedTokens()
-        taken = set(vocab.values())
-        for i, token in added:
-            if token.content not in vocab and i not in taken:
-                self._engine.added_tokens.add_with_id(token, i)
-        self.add_tokens(self.all_special_tokens_extended, special_tokens=True)
-        self.add_tokens([token for _, token in added])
+        self._change_model(Characters(vocab, self._engine.model.unk_token))
         self._add_long_entries()
 
     # ----- the delimiter ---------------------------------------------------------------------------------------------

@@ -47,7 +47,7 @@ class TokenizerSuite:
         assert set(encoded) == set(tokenizer.model_input_names)
         assert encoded.input_ids
         assert {len(value) for value in encoded.values()} == {len(encoded.input_ids)}
-        assert set(encoded.attention_mask) == {1}
+        assert set(tokenizer(LONG, return_attention_mask=True).attention_mask) == {1}
         assert tokenizer.convert_tokens_to_ids(encoded.tokens()) == encoded.input_ids
         assert tokenizer.convert_ids_to_tokens(encoded.input_ids) == encoded.tokens()
 
@@ -118,7 +118,8 @@ class TokenizerSuite:
         tokenizer.padding_side = side
         texts = [SHORT, LONG]
         rows = tokenizer(texts).input_ids
-        padded = tokenizer(texts, padding=True, return_tensors="np", return_token_type_ids=True)
+        everything = {"return_token_type_ids": True, "return_attention_mask": True}
+        padded = tokenizer(texts, padding=True, return_tensors="np", **everything)
         longest = max(map(len, rows))
         for row, ids, mask, types in zip(rows, padded.input_ids, padded.attention_mask, padded.token_type_ids):
             pad = longest - len(row)
@@ -128,9 +129,8 @@ class TokenizerSuite:
             assert mask[place].tolist() == [0] * pad
             assert ids[mask == 1].tolist() == row
         assert tokenizer(texts, padding=True, pad_to_multiple_of=8, return_tensors="np").input_ids.shape[1] % 8 == 0
-        again = tokenizer.pad(
-            [{"input_ids": row, "attention_mask": [1] * len(row)} for row in rows], return_tensors="np"
-        )
+        masked = [{"input_ids": row, "attention_mask": [1] * len(row)} for row in rows]
+        again = tokenizer.pad(masked, return_tensors="np", return_attention_mask=True)
         np.testing.assert_array_equal(again.input_ids, padded.input_ids)
 
     @pytest.mark.parametrize("side", ["right", "left"])
