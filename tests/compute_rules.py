@@ -17,6 +17,7 @@ import numpy as np
 HOST_FUNCTIONS = {
     ("layers/positions.py", "sinusoids"): "makes a table for a constructor",
     ("models/text_inputs.py", "default_ids"): "makes ids, which the embedding layer moves to its device",
+    ("models/text_inputs.py", "default_positions"): "makes ids, which the embedding layer moves to its device",
     ("layers/batch_threads.py", "_join"): "joins what threads computed; only host arrays are split over threads",
 }
 CONSTRUCTORS = ("__init__", "build", "initialize", "init_weights")
@@ -28,7 +29,7 @@ VALUE_DEPENDENT = ("nonzero", "argwhere", "flatnonzero", "unique", "bincount", "
 
 COMPUTE_FOLDERS = ("functional", "layers", "losses", "models")
 # Data goes one way: each folder may import from those before it.
-ORDER = ("logging", "backend", "speed", "module", "functional", "layers", "losses", "models")
+ORDER = ("logging", "backend", "speed", "module", "functional", "layers", "losses", "generation", "models")
 # The doors from models to files: inside functions of these, checkpoints may be imported.
 DOORS = ("models/base.py", "models/configuration.py")
 

@@ -13,7 +13,6 @@ import inspect
 import numpy as np
 
 from ..backend import Array, array_module, as_array_like, to_numpy
-from ..checkpoints.resolve import resolve_file, split_hub_arguments
 from ..functional.softmax import log_softmax, softmax
 from ..layers import KeyValueCache
 from ..logging import get_logger
@@ -47,6 +46,8 @@ class GenerationMixin:
     @classmethod
     def from_pretrained(cls, name, *model_args, **kwargs):
         """As any model's, with the settings of the checkpoint's generation_config.json if it has one."""
+        from ..checkpoints.resolve import resolve_file, split_hub_arguments
+
         hub, _ = split_hub_arguments(kwargs)
         loaded = super().from_pretrained(name, *model_args, **kwargs)
         model = loaded[0] if isinstance(loaded, tuple) else loaded

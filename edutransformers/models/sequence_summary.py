@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
-
 from ..backend import array_module, as_array_like
 from ..layers import Activation, Dropout, Linear
 from ..layers.embedding import check_ids
@@ -88,5 +86,4 @@ class SequenceSummary(Module):
         check_ids(cls_index, x.shape[-2], "cls_index", WRONG_TOKEN)
         if tuple(cls_index.shape) != tuple(x.shape[:-2]):
             raise ValueError(f"cls_index has shape {tuple(cls_index.shape)}, expected {tuple(x.shape[:-2])}")
-        grid = np.indices(x.shape[:-2])
-        return (*(as_array_like(axis, x) for axis in grid), as_array_like(cls_index, x))
+        return (*array_module(x).indices(x.shape[:-2]), as_array_like(cls_index, x))

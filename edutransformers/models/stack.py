@@ -100,7 +100,7 @@ def past_of(config, past_key_values, use_cache: bool | None) -> tuple[KeyValueCa
     Without being asked, a decoder returns its cache only in inference: training has no use for it.
     """
     if use_cache is None:
-        use_cache = past_key_values is not None or (bool(config.use_cache) and not keeping())
+        use_cache = past_key_values is not None or (config.use_cache and not keeping())
     return KeyValueCache.of(past_key_values), use_cache
 
 
