@@ -74,7 +74,9 @@ def substitute(text: AlignedText, pattern: re.Pattern, replacement: str | Callab
         return
     old, pieces, spans, done = text.text, [], [], 0
     for match in pattern.finditer(old):
-        new = match.expand(replacement) if isinstance(replacement, str) else replacement(match)
+        new = _written(match, replacement)
+        if new == match[0]:
+            continue
         begin, end = _common_ends(match[0], new)
         start, stop = match.start() + begin, match.end() - end
         spans += [text.original_span(i, i + 1) for i in range(done, start)]
@@ -84,6 +86,12 @@ def substitute(text: AlignedText, pattern: re.Pattern, replacement: str | Callab
     if pieces:
         spans += [text.original_span(i, i + 1) for i in range(done, len(old))]
         text.text, text.spans = "".join([*pieces, old[done:]]), spans
+
+
+def _written(match: re.Match, replacement: str | Callable[[re.Match], str]) -> str:
+    if callable(replacement):
+        return replacement(match)
+    return match.expand(replacement) if "\\" in replacement else replacement  # `expand` takes its time even for that
 
 
 def _common_ends(old: str, new: str) -> tuple[int, int]:

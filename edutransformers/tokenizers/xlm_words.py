@@ -60,7 +60,7 @@ def lowercase_and_remove_accent(word: AlignedText) -> AlignedText:
     text = _bare(word.text)
     if isinstance(word, PlainText):
         return PlainText(text)
-    pieces = [_bare(character) for character in word.text]
+    pieces = list(map(_bare_character, word.text))
     if sum(map(len, pieces)) == len(text):  # else the parts depend on each other, which no character known does
         spans = [word.original_span(i, i + 1) for i, piece in enumerate(pieces) for _ in piece]
     else:
@@ -73,6 +73,9 @@ def _bare(text: str) -> str:
         return text.lower()
     decomposed = unicodedata.normalize("NFD", text.lower())
     return "".join([c for c in decomposed if unicodedata.category(c) != "Mn"]).lower()
+
+
+_bare_character = lru_cache(1 << 12)(_bare)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

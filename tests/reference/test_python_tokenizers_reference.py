@@ -273,7 +273,10 @@ def test_xlm(xlm, tmp_path):
 
 
 def test_xlm_corpus(xlm):
-    assert_same_and_in_place(*xlm, corpus())
+    """sacremoses takes a second for 20 KB, so not all of the corpus; offsets of a part."""
+    texts = corpus(1_000_000)
+    suite.assert_same_texts(*xlm, texts, is_fast=False, pairs=False)
+    assert_same_and_in_place(*xlm, texts[:500])
 
 
 def test_xlm_every_assigned_character(xlm):

@@ -71,9 +71,10 @@ def test_transfo_xl(pair, tmp_path):
 
 def test_corpus(pair):
     ours, theirs = pair
-    texts = [*corpus(500_000), *suite.assigned_characters()] if ours.lower_case else corpus(2_000_000)
+    # sacremoses takes a second for 20 KB, so not all of the corpus; offsets of a part.
+    texts = suite.assigned_characters() if ours.lower_case else corpus(1_000_000)
     suite.assert_same_texts(ours, theirs, texts, is_fast=False, pairs=False)
-    for text in texts:
+    for text in texts[::5]:
         encoded = ours(text, return_offsets_mapping=True)
         done = 0
         for token, (start, stop) in zip(encoded.tokens(), encoded.offset_mapping):
