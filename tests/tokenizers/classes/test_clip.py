@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from edutransformers import CLIPTokenizer
+from edutransformers import AddedToken, CLIPTokenizer
 from edutransformers.tokenizers import ByteLevel, train_bpe
 from edutransformers.tokenizers.classes.clip import MOST_MERGES
 
@@ -53,6 +53,13 @@ class TestCLIPTokenizer(TokenizerSuite):
         assert tokenizer.tokenize("THE  the\nthe") == ["the</w>"] * 3
         assert "".join(tokenizer.tokenize("theé 12?!")) == "theÃ©</w>1</w>2</w>?!</w>"
         assert tokenizer.tokenize("e\u0301") == tokenizer.tokenize("é")
+
+    def test_special_tokens_in_upper_case(self):
+        assert self.build().tokenize("the <|ENDOFTEXT|> the") == ["the</w>", "<|endoftext|>", "the</w>"]
+        strict = AddedToken("<|endoftext|>", normalized=False)
+        assert self.build(eos_token=strict, unk_token=strict, pad_token=strict).tokenize("<|ENDOFTEXT|>") != (
+            ["<|endoftext|>"]
+        )
 
     def test_blanks_of_a_decoded_text(self):
         tokenizer = self.build()
