@@ -37,8 +37,8 @@ class CLIPTokenizer(PreTrainedTokenizer):
     tokenizer_file, engine    a tokenizer.json, or ready-made stages, in place of both
     errors                    what decoding does with bytes that are no UTF-8, as in `bytes.decode`
 
-    Special tokens are searched in the lower-cased text, so "<|ENDOFTEXT|>" is one, as in transformers 4; release 5 takes
-    them only as they are written. A tokenizer.json says which.
+    Special tokens are searched in the lower-cased text, so "<|ENDOFTEXT|>" is one, as in transformers 4; release 5
+    takes them only as they are written. A tokenizer.json says which.
 
     The original's Python tokenizer repairs texts with the package ftfy where that is installed; its fast one and this
     don't.
