@@ -25,6 +25,7 @@ from edutransformers import (
     BertTokenizerFast,
     PretrainedConfig,
     PreTrainedModel,
+    PreTrainedTokenizer,
     PreTrainedTokenizerFast,
     auto,
 )
@@ -70,7 +71,7 @@ def test_the_table_holds_classes_that_exist():
     for model_type, row in auto.ARCHITECTURES.items():
         config_class = getattr(edutransformers, row.config)
         assert config_class.model_type == model_type
-        assert getattr(edutransformers, TOKENIZER_OF[model_type])
+        assert model_type in TOKENIZER_OF
         for auto_class, name in row.models.items():
             assert getattr(edutransformers, auto_class).__name__ == auto_class
             assert getattr(edutransformers, name).config_class is config_class
@@ -224,6 +225,12 @@ def test_a_config_by_model_type():
 
 
 # -- tokenizers -------------------------------------------------------------------------------------------------------
+
+
+def test_every_model_type_has_a_tokenizer_that_exists():
+    for model_type, name in TOKENIZER_OF.items():
+        assert issubclass(getattr(edutransformers, name), PreTrainedTokenizer), model_type
+        assert auto._tokenizer_named(name, use_fast=False).__name__ == name
 
 
 def test_the_tokenizer_that_its_config_names(folder):
