@@ -114,7 +114,7 @@ def pieces_of(engine: Engine) -> list[Piece]:
     if isinstance(model, Unigram):
         scores = model.scores
     else:
-        ranks = {left + right: rank for rank, (left, right) in reversed(list(enumerate(model.merge_list())))}
+        ranks = {left + right: rank for rank, (left, right) in enumerate(model.merge_list())}
         scores = [-float(ranks.get(token, len(ranks) + i)) for i, token in sorted(model.id_to_token.items())]
     pieces = []
     for (_, token), score in zip(sorted(model.id_to_token.items()), scores):

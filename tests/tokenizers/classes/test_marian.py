@@ -3,12 +3,15 @@
 import json
 import sys
 import types
+from dataclasses import replace
 
 import pytest
 
 from edutransformers import MarianTokenizer
 from edutransformers.tokenizers.sentencepiece_encoder import SentencePieceEncoder
+from edutransformers.tokenizers.sentencepiece_model import NormalizerSettings
 
+from ..sentencepiece_models import MAP
 from ..texts import ADVERSARIAL, LONG, OTHER
 from .sentencepiece_models import bpe_model, unigram_model, write
 from .suite import TokenizerSuite
@@ -64,6 +67,21 @@ class TestMarianTokenizer(TokenizerSuite):
         labels = tokenizer(text_target="a我", add_special_tokens=False, return_offsets_mapping=True)
         assert labels.offset_mapping[-3:] == [(1, 2)] * 3
         assert tokenizer("", return_offsets_mapping=True).offset_mapping == [(0, 0)]
+        model = replace(unigram_model(), normalizer=NormalizerSettings(precompiled_charsmap=MAP))
+        other = MarianTokenizer(model, model, self.vocab)
+        encoded = other("ne\u0301e\u0301\u3000o", add_special_tokens=False, return_offsets_mapping=True)
+        assert encoded.tokens() == ["▁", "n", "é", "é", "▁", "o"]
+        assert encoded.offset_mapping == [(0, 0), (0, 1), (1, 3), (3, 5), (5, 6), (6, 7)]
+
+    def test_words(self, tokenizer):
+        super().test_words(tokenizer)
+        assert tokenizer("unaffable fox", add_special_tokens=False).word_ids()[-1] == 1
+        assert tokenizer(">>fr<<the fox").word_ids() == [0, 1, 2, None]
+
+    def test_added_tokens_in_labels(self, tokenizer):
+        tokenizer.add_tokens(["newword"])
+        ids = tokenizer(text_target="the newword</s>").input_ids
+        assert ids[-3:] == [tokenizer.convert_tokens_to_ids("newword"), 0, 0]
 
     def test_language_codes(self, tokenizer):
         assert tokenizer.supported_language_codes == [">>fr<<", ">>ger<<"]
@@ -89,8 +107,8 @@ class TestMarianTokenizer(TokenizerSuite):
 
     def test_vocabularies_of_their_own(self, tmp_path):
         source = vocabulary(unigram_model())
-        target = {token: i + 500 for token, i in vocabulary(bpe_model(with_bytes=True)).items()}
-        target |= {"</s>": source["</s>"], "<unk>": source["<unk>"], "<pad>": source["<pad>"]}
+        pieces = [piece.piece for piece in bpe_model(with_bytes=True).pieces[3:]]
+        target = {token: i for i, token in enumerate(["</s>", "<unk>", *reversed(pieces)])}
         tokenizer = MarianTokenizer(self.source, self.target, source, target, separate_vocabs=True)
         assert tokenizer.supported_language_codes == []
         both = tokenizer("the fox", text_target="the fox")

@@ -1,10 +1,13 @@
 """mBART's and mBART-50's tokenizers."""
 
+from dataclasses import replace
+
 import pytest
 
 from edutransformers import MBart50Tokenizer, MBart50TokenizerFast, MBartTokenizer
-from edutransformers.tokenizers.sentencepiece_model import Piece
+from edutransformers.tokenizers.sentencepiece_model import NormalizerSettings, Piece
 
+from ..sentencepiece_models import MAP
 from ..texts import LONG, OTHER
 from .sentencepiece_models import unigram_model, write
 from .suite import TokenizerSuite
@@ -111,6 +114,13 @@ class TestMBartTokenizer(TokenizerSuite):
         path = write(unigram_model().with_pieces(pieces), tmp_path / "spiece.model")
         with pytest.raises(ValueError, match="spiece.model begins with the pieces '<pad>', '<unk>', '<s>'; expected"):
             self.tokenizer_class(path)
+
+    def test_blanks_that_the_map_makes(self, tmp_path):
+        """The model's map of replacements comes first: of the blanks that it makes, one is left."""
+        model = replace(unigram_model(), normalizer=NormalizerSettings(precompiled_charsmap=MAP))
+        tokenizer = self.tokenizer_class(write(model, tmp_path / "x.model"))
+        assert tokenizer.tokenize("the\u3000\u3000fox") == ["▁the", "▁fox"]
+        assert self.build().tokenize("the\u3000\u3000fox") != ["▁the", "▁fox"]
 
     def test_the_file_is_kept(self, tokenizer, tmp_path):
         tokenizer.save_pretrained(tmp_path)
