@@ -26,6 +26,7 @@ class BertTokenizer(PreTrainedTokenizer):
     """WordPiece as BERT does it.
 
     vocab_file              a vocab.txt, or `vocab`: {token: id} or a list of tokens
+    tokenizer_file          a tokenizer.json in its place; of its normalizer the next settings count all the same
     do_lower_case           lower-case the text, and strip accents if strip_accents is None
     do_basic_tokenize       False: only white space ends a word, nothing is normalized
     never_split             words that are left whole, not even lower-cased; they stand between blanks
@@ -52,6 +53,8 @@ class BertTokenizer(PreTrainedTokenizer):
         tokenize_chinese_chars: bool = True,
         strip_accents: bool | None = None,
         vocab: dict[str, int] | list[str] | None = None,
+        tokenizer_file: str | os.PathLike | None = None,
+        engine: Engine | None = None,
         **kwargs,
     ):
         special = {
@@ -61,7 +64,12 @@ class BertTokenizer(PreTrainedTokenizer):
             "cls_token": cls_token,
             "mask_token": mask_token,
         }
-        engine = kwargs.pop("engine", None)
+        if engine is None and tokenizer_file is not None:
+            engine = read_tokenizer_json(tokenizer_file)
+            if isinstance(engine.normalizer, BertNormalizer):
+                engine.normalizer = BertNormalizer(
+                    engine.normalizer.clean_text, tokenize_chinese_chars, strip_accents, do_lower_case
+                )
         if engine is None:
             if vocab is None and vocab_file is None:
                 vocab = [str(token) for token in (pad_token, unk_token, cls_token, sep_token, mask_token)]

@@ -20,6 +20,15 @@ class TestBertTokenizer(TokenizerSuite):
         return self.tokenizer_class(vocab=TOKENS, **options)
 
 
+    def test_from_a_tokenizer_json(self, tokenizer, tmp_path):
+        tokenizer.save_pretrained(tmp_path)
+        text = "Hello UNAFFABLE Café [MASK]"
+        loaded = self.tokenizer_class(tokenizer_file=tmp_path / "tokenizer.json")
+        assert loaded(text, return_offsets_mapping=True) == tokenizer(text, return_offsets_mapping=True)
+        cased = self.tokenizer_class(tokenizer_file=tmp_path / "tokenizer.json", do_lower_case=False)
+        assert cased.tokenize(text) == self.build(do_lower_case=False).tokenize(text) != tokenizer.tokenize(text)
+
+
 class TestDistilBertTokenizer(TestBertTokenizer):
     tokenizer_class = DistilBertTokenizer
 
