@@ -275,6 +275,7 @@ def _end_of_code(text: str) -> int:
 
 
 def _span(old: list[Span], start: int, stop: int) -> Span:
-    """old[start:stop] as one span; an empty one begins where the character does that it stands before."""
-    first = old[start][0]
-    return first, (old[stop - 1][1] if stop > start else first)
+    """old[start:stop] as one span; an empty one is where the text goes on, or ends."""
+    if start == stop:
+        return (old[start][0],) * 2 if start < len(old) else (old[-1][1],) * 2
+    return old[start][0], old[stop - 1][1]

@@ -73,6 +73,15 @@ class TestMarianTokenizer(TokenizerSuite):
         assert encoded.tokens() == ["▁", "n", "é", "é", "▁", "o"]
         assert encoded.offset_mapping == [(0, 0), (0, 1), (1, 3), (3, 5), (5, 6), (6, 7)]
 
+    def test_a_model_that_marks_where_words_end(self):
+        pieces = [*unigram_model().pieces, ("fox▁", -0.1)]
+        trainer = replace(unigram_model().trainer, treat_whitespace_as_suffix=True)
+        model = replace(unigram_model().with_pieces(pieces), trainer=trainer)
+        tokenizer = MarianTokenizer(model, model, {**self.vocab, "fox▁": len(self.vocab)})
+        encoded = tokenizer("o fox", add_special_tokens=False, return_offsets_mapping=True)
+        assert encoded.tokens() == ["o", "▁", "fox▁"]
+        assert encoded.offset_mapping == [(0, 1), (1, 2), (2, 5)]
+
     def test_words(self, tokenizer):
         super().test_words(tokenizer)
         assert tokenizer("unaffable fox", add_special_tokens=False).word_ids()[-1] == 1
