@@ -167,6 +167,12 @@ def test_a_pickle_is_never_run(tmp_path, protocol):
     assert not (tmp_path / "written").exists()
 
 
+def test_keys_that_could_take_for_ever_to_hash(tmp_path):
+    """Tuples of tuples of …; none is a word, so none becomes a key."""
+    (tmp_path / "vocab.pkl").write_bytes(pickle.dumps({"sym2idx": {"a": 0, (1, (2, 3)): 1}}))
+    assert read_vocabulary_pickle(tmp_path / "vocab.pkl") == {"a": 0}
+
+
 def test_pickles_that_are_no_vocabulary(tmp_path):
     path = tmp_path / "vocab.pkl"
     good = pickle.dumps({"idx2sym": ["a", "b"], "sym2idx": {}})
