@@ -301,7 +301,7 @@ def assert_same_and_in_place(ours, theirs, texts):
             done = start
             letters = token.removesuffix("</w>")
             if letters.isascii() and letters.isalnum() and text.isascii() and "MULTI" not in text:
-                assert letters == text[start:stop].lower(), ascii(text)
+                assert letters == re.sub("[\0-\x1f\x7f]", "", text[start:stop]).lower(), ascii(text)
 
 
 @pytest.mark.parametrize("lang", ["en", "fr", "de", "ro", "cs", "ru", "zh", "th"])

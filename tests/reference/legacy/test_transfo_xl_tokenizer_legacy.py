@@ -1,6 +1,7 @@
 """Transformer-XL's tokenizer against transformers 4.34.1: transformers 5 has none."""
 
 import pickle
+import re
 from collections import Counter
 
 import pytest
@@ -81,7 +82,8 @@ def test_corpus(pair):
             assert done <= start <= stop <= len(text), ascii(text)
             done = start
             if token.isascii() and token.isalnum() and text.isascii() and "MULTI" not in text:
-                assert token in (text[start:stop], text[start:stop].lower()), ascii(text)
+                found = re.sub("[\0-\x1f]", "", text[start:stop])
+                assert token in (found, found.lower()), ascii(text)
 
 
 @settings(max_examples=200, deadline=None)
