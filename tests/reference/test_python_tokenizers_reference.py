@@ -237,11 +237,12 @@ def test_wav2vec2_languages(tmp_path):
 # -- XLM --------------------------------------------------------------------------------------------------------------
 
 
-def xlm_pair(folder, texts, size, **options):
+def xlm_pair(folder, texts, size, limit=None, **options):
     """Ours, trained on the texts; the original from its files."""
     first = edutransformers.XLMTokenizer(vocab={"<unk>": 0}, merges=[])
     order = ["<s>", "</s>", "<pad>", "<unk>"]  # before the others, as in the published vocabularies
-    new = first.train_new_from_iterator(texts, size, special_tokens=order, show_progress=False)
+    training = {"special_tokens": order, "limit_alphabet": limit, "show_progress": False}
+    new = first.train_new_from_iterator(texts, size, **training)
     new.save_vocabulary(folder)
     files = (str(folder / "vocab.json"), str(folder / "merges.txt"))
     return tuple(library.XLMTokenizer(*files, **options) for library in (edutransformers, transformers))
@@ -336,6 +337,6 @@ def originals():
     gpt.clean_up_tokenization_spaces_for_bpe_even_though_it_will_corrupt_output = True  # as 4.34 does
     with tempfile.TemporaryDirectory() as folder:
         spoken = wav2vec2_pair(Path(folder), ids_of(SPOKEN), do_lower_case=True)[1]
-        xlm = xlm_pair(Path(folder), corpus()[:300], 700)[1]
+        xlm = xlm_pair(Path(folder), corpus()[:300], 900, limit=300)[1]
     xlm.model_input_names = ["input_ids", "token_type_ids", "attention_mask"]  # as at v4.34
     return {"openai_gpt": gpt, "wav2vec2_ctc": spoken, "xlm": xlm}
