@@ -123,7 +123,8 @@ def test_part_of_the_corpus(name):
 
 @pytest.mark.parametrize("name", ["RobertaTokenizer", "CLIPTokenizer"])
 def test_corpus(name):
-    suite.assert_same_texts(*pair_of(name, *vocabulary_of(name)), corpus(), pairs=False)
+    texts = corpus() if name == "RobertaTokenizer" else corpus(1_000_000)
+    suite.assert_same_texts(*pair_of(name, *vocabulary_of(name)), texts, pairs=False)
 
 
 @pytest.mark.parametrize("name", ["RobertaTokenizer", "CLIPTokenizer"])

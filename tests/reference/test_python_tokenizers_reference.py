@@ -70,7 +70,7 @@ def saved_stages(pair, tmp_path):
 
 
 def test_openai_gpt_corpus(gpt):
-    suite.assert_same_texts(*gpt, corpus(), pairs=False)
+    suite.assert_same_texts(*gpt, corpus(1_000_000), pairs=False)
 
 
 def test_openai_gpt_every_assigned_character(gpt):
@@ -126,7 +126,7 @@ def test_ctrl(ctrl, tmp_path):
 
 
 def test_ctrl_corpus(ctrl):
-    suite.assert_same_texts(*ctrl, corpus(), is_fast=False, pairs=False)
+    suite.assert_same_texts(*ctrl, corpus(1_000_000), is_fast=False, pairs=False)
 
 
 def test_ctrl_every_assigned_character(ctrl):
@@ -172,7 +172,7 @@ def test_wav2vec2(wav2vec2, tmp_path):
     theirs._special_tokens_map.pop("word_delimiter_token", None)
     suite.assert_same_names(ours, theirs)
     suite.assert_same_texts(ours, theirs, is_fast=False)
-    texts = [*corpus(500_000), *suite.assigned_characters()] if ours.do_lower_case else corpus()
+    texts = [*corpus(500_000), *suite.assigned_characters()] if ours.do_lower_case else corpus(1_000_000)
     suite.assert_same_texts(ours, theirs, texts, is_fast=False, pairs=False)
     suite.assert_same_calls(ours, theirs, is_fast=False)
     suite.assert_same_methods(ours, theirs)

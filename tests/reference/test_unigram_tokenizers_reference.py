@@ -184,8 +184,9 @@ def test_files_of_version_5s_deberta(tmp_path):
 
 @pytest.mark.parametrize("name", ["AlbertTokenizer", "XLMRobertaTokenizer", "DebertaV2Tokenizer"])
 def test_corpus(name, tmp_path):
-    """One class of each distinct pipeline, all of the corpus."""
-    suite.assert_same_texts(*pair_of(name, tmp_path), corpus(), pairs=False)
+    """One class of each distinct pipeline; of one of them all of the corpus."""
+    texts = corpus() if name == "XLMRobertaTokenizer" else corpus(1_000_000)
+    suite.assert_same_texts(*pair_of(name, tmp_path), texts, pairs=False)
 
 
 @pytest.mark.parametrize("name", ["AlbertTokenizer", "XLMRobertaTokenizer", "DebertaV2Tokenizer"])
