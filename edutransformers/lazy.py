@@ -8,7 +8,7 @@ from importlib import import_module
 def lazy_names(package: str, homes: dict[str, str]) -> tuple[Callable, Callable]:
     """(`__getattr__`, `__dir__`) for a package's __init__.py; `homes` says which of its modules a name lives in.
 
-        __getattr__, __dir__ = lazy_names(__name__, {"pipeline": "factory"})
+    __getattr__, __dir__ = lazy_names(__name__, {"pipeline": "factory"})
     """
 
     def __getattr__(name: str):

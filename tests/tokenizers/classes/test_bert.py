@@ -19,7 +19,6 @@ class TestBertTokenizer(TokenizerSuite):
     def build(self, **options):
         return self.tokenizer_class(vocab=TOKENS, **options)
 
-
     def test_from_a_tokenizer_json(self, tokenizer, tmp_path):
         tokenizer.save_pretrained(tmp_path)
         text = "Hello UNAFFABLE Café [MASK]"
