@@ -145,4 +145,5 @@ def originals():
     with tempfile.TemporaryDirectory() as folder:
         _, theirs = transfo_xl_pair(Path(folder), corpus(500_000)[:100], 500)
     theirs.add_special_tokens({"pad_token": "<pad>"})
+    theirs.vocab_file = theirs.init_kwargs["vocab_file"] = "vocab.txt"  # its pickle holds both: not this folder
     return {"transfo_xl": theirs}
