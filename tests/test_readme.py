@@ -9,7 +9,7 @@ README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8"
 def test_exactly_two_commands_each_one_line():
     (first, second) = re.findall(r"^```sh\n(pip install .*? && .*?)\n```$", README, re.MULTILINE)
     assert first == "pip install . && edutransformers tour"
-    assert second == 'pip install ".[test]" && python -m pytest -q'
+    assert second == 'pip install ".[test]" && python -m pytest -q -n auto'
     assert README.index(first) < README.index(second) < README.index("```python")
 
 
