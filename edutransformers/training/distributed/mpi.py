@@ -18,6 +18,7 @@ __all__ = ["MpiCommunicator", "launched_under_mpi"]
 
 LEFT = 1  # tag of the message of a rank that ends
 SPINS = 200  # looks at a meeting without a pause; then with one, so that a waiting rank leaves its core to others
+LAST_WORDS = 0.3  # seconds for the launcher to read what a failing rank wrote: told to end, it drops what it has not
 PAUSE = 5e-5  # seconds
 PIECE = 4 * 1024 * 1024  # numbers in one message: for larger ones MPICH's temporary memory is mapped anew each time
 
@@ -145,6 +146,7 @@ class MpiCommunicator(Communicator):
         sys.stderr.flush()
         if os.getpid() == self._process:  # not in a process that a rank has forked
             self._process = None  # no goodbyes
+            time.sleep(LAST_WORDS)
             self.abort(130 if issubclass(kind, KeyboardInterrupt) else 1)
 
     def _exit(self, code: int) -> None:
