@@ -70,6 +70,11 @@ class AddedToken:
         return hash(self.content)
 
 
+def special_token(token: str | AddedToken | None, normalized: bool = True, lstrip: bool = False) -> AddedToken | None:
+    """A special token of a constructor with the flags that the original's class gives it; an AddedToken has its own."""
+    return AddedToken(token, lstrip=lstrip, normalized=normalized, special=True) if isinstance(token, str) else token
+
+
 class AddedTokens:
     """The added tokens of a tokenizer: their ids, and the two searches (raw and normalized text) that find them."""
 

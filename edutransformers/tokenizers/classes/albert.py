@@ -2,7 +2,7 @@
 
 import os
 
-from edutransformers.tokenizers.added_tokens import AddedToken
+from edutransformers.tokenizers.added_tokens import special_token
 from edutransformers.tokenizers.classes.unigram import NumberRule, UnigramTokenizer, Vocab, quotes_accents_case
 from edutransformers.tokenizers.post_processors import bert_template
 
@@ -44,8 +44,8 @@ class AlbertTokenizer(NumberRule, UnigramTokenizer):
         self.do_lower_case = do_lower_case
         self.remove_space = remove_space
         self.keep_accents = keep_accents
-        if isinstance(mask_token, str):  # it stands for a word, so the blank before it belongs to it
-            mask_token = AddedToken(mask_token, lstrip=True, normalized=False, special=True)
+        # The mask stands for a word, so the blank before it belongs to it.
+        mask_token = special_token(mask_token, normalized=False, lstrip=True)
         super().__init__(
             vocab_file,
             vocab,

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Sequence
 
-from edutransformers.tokenizers.added_tokens import AddedToken
 from edutransformers.tokenizers.base import PreTrainedTokenizer
 from edutransformers.tokenizers.bpe import BPE, read_merge
 from edutransformers.tokenizers.byte_level import ByteLevel, ByteLevelDecoder
@@ -120,8 +119,3 @@ def read_bpe(
 def bpe_files(model: BPE) -> dict[str, str]:
     """vocab.json and merges.txt, as the original's Python classes write them."""
     return {"vocab.json": sorted_vocab_json_text(model.vocab), "merges.txt": merges_text(model.merge_list())}
-
-
-def special(token: str | AddedToken | None, normalized: bool = True, lstrip: bool = False) -> AddedToken | None:
-    """A special token of the constructor with the flags that the original's class gives it."""
-    return AddedToken(token, lstrip=lstrip, normalized=normalized, special=True) if isinstance(token, str) else token

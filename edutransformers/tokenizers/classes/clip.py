@@ -1,6 +1,6 @@
 """CLIP's tokenizer: byte-level BPE of lower-cased words, whose last piece ends with "</w>"."""
 
-from edutransformers.tokenizers.added_tokens import AddedToken
+from edutransformers.tokenizers.added_tokens import AddedToken, special_token
 from edutransformers.tokenizers.base import PreTrainedTokenizer
 from edutransformers.tokenizers.byte_level import ByteLevel, ByteLevelDecoder, RobertaProcessing
 from edutransformers.tokenizers.classes.byte_level_bpe import (
@@ -9,7 +9,6 @@ from edutransformers.tokenizers.classes.byte_level_bpe import (
     Vocabulary,
     bpe_files,
     bpe_from_files,
-    special,
 )
 from edutransformers.tokenizers.engine import Engine
 from edutransformers.tokenizers.normalizers import NFC, Lowercase, NormalizerSequence, Replace
@@ -97,10 +96,10 @@ class CLIPTokenizer(PreTrainedTokenizer):
         super().__init__(
             engine,
             errors=errors,
-            unk_token=special(unk_token),
-            bos_token=special(bos_token),
-            eos_token=special(eos_token),
-            pad_token=special(pad_token),
+            unk_token=special_token(unk_token),
+            bos_token=special_token(bos_token),
+            eos_token=special_token(eos_token),
+            pad_token=special_token(pad_token),
             **kwargs,
         )
         if engine.post_processor is None:

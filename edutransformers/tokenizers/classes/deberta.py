@@ -1,7 +1,7 @@
 """DeBERTa's tokenizer: GPT-2's byte-level BPE, with BERT's `[CLS] A [SEP] B [SEP]` around the texts."""
 
-from edutransformers.tokenizers.added_tokens import AddedToken
-from edutransformers.tokenizers.classes.byte_level_bpe import ByteLevelBPETokenizer, Path, special
+from edutransformers.tokenizers.added_tokens import AddedToken, special_token
+from edutransformers.tokenizers.classes.byte_level_bpe import ByteLevelBPETokenizer, Path
 from edutransformers.tokenizers.post_processors import bert_template
 
 Token = str | AddedToken
@@ -42,13 +42,13 @@ class DebertaTokenizer(ByteLevelBPETokenizer):
             merges_file,
             errors,
             add_prefix_space,
-            bos_token=special(bos_token, normalized=False),
-            eos_token=special(eos_token, normalized=False),
-            sep_token=special(sep_token, normalized=False),
-            cls_token=special(cls_token, normalized=False),
-            unk_token=special(unk_token, normalized=False),
-            pad_token=special(pad_token, normalized=False),
-            mask_token=special(mask_token, lstrip=True),
+            bos_token=special_token(bos_token, normalized=False),
+            eos_token=special_token(eos_token, normalized=False),
+            sep_token=special_token(sep_token, normalized=False),
+            cls_token=special_token(cls_token, normalized=False),
+            unk_token=special_token(unk_token, normalized=False),
+            pad_token=special_token(pad_token, normalized=False),
+            mask_token=special_token(mask_token, lstrip=True),
             add_bos_token=add_bos_token,
             **kwargs,
         )

@@ -1,8 +1,8 @@
 """GPT-2's tokenizer: byte-level BPE with no special tokens around a text."""
 
-from edutransformers.tokenizers.added_tokens import AddedToken
+from edutransformers.tokenizers.added_tokens import AddedToken, special_token
 from edutransformers.tokenizers.byte_level import ByteLevelProcessor
-from edutransformers.tokenizers.classes.byte_level_bpe import TEXTS_WITH_ENDS, ByteLevelBPETokenizer, Path, special
+from edutransformers.tokenizers.classes.byte_level_bpe import TEXTS_WITH_ENDS, ByteLevelBPETokenizer, Path
 from edutransformers.tokenizers.post_processors import template
 
 Token = str | AddedToken
@@ -42,10 +42,10 @@ class GPT2Tokenizer(ByteLevelBPETokenizer):
             merges_file,
             errors,
             add_prefix_space,
-            unk_token=special(unk_token),
-            bos_token=special(bos_token),
-            eos_token=special(eos_token),
-            pad_token=special(pad_token),
+            unk_token=special_token(unk_token),
+            bos_token=special_token(bos_token),
+            eos_token=special_token(eos_token),
+            pad_token=special_token(pad_token),
             add_bos_token=add_bos_token,
             **kwargs,
         )

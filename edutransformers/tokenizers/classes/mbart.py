@@ -2,7 +2,7 @@
 
 import os
 
-from edutransformers.tokenizers.added_tokens import AddedToken
+from edutransformers.tokenizers.added_tokens import AddedToken, special_token
 from edutransformers.tokenizers.classes.languages import TranslationTokenizer
 from edutransformers.tokenizers.engine import Engine
 
@@ -68,9 +68,7 @@ class MBartTokenizer(TranslationTokenizer):
             cls_token=cls_token,
             unk_token=unk_token,
             pad_token=pad_token,
-            mask_token=AddedToken(mask_token, lstrip=True, normalized=True)
-            if isinstance(mask_token, str)
-            else mask_token,
+            mask_token=special_token(mask_token, lstrip=True),
             **kwargs,
         )
 
@@ -119,9 +117,7 @@ class MBart50Tokenizer(TranslationTokenizer):
             cls_token=cls_token,
             unk_token=unk_token,
             pad_token=pad_token,
-            mask_token=AddedToken(mask_token, lstrip=True, normalized=True)
-            if isinstance(mask_token, str)
-            else mask_token,
+            mask_token=special_token(mask_token, lstrip=True),
             **kwargs,
         )
 

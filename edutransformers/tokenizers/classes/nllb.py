@@ -2,7 +2,7 @@
 
 import os
 
-from edutransformers.tokenizers.added_tokens import AddedToken
+from edutransformers.tokenizers.added_tokens import AddedToken, special_token
 from edutransformers.tokenizers.classes.languages import TranslationTokenizer
 from edutransformers.tokenizers.engine import Engine
 
@@ -65,8 +65,6 @@ class NllbTokenizer(TranslationTokenizer):
         **kwargs,
     ):
         self.legacy_behaviour = legacy_behaviour
-        if isinstance(mask_token, str):
-            mask_token = AddedToken(mask_token, lstrip=True, normalized=True, special=True)
         super().__init__(
             vocab_file,
             src_lang,
@@ -81,7 +79,7 @@ class NllbTokenizer(TranslationTokenizer):
             cls_token=cls_token,
             unk_token=unk_token,
             pad_token=pad_token,
-            mask_token=mask_token,
+            mask_token=special_token(mask_token, lstrip=True),
             legacy_behaviour=legacy_behaviour,
             **kwargs,
         )

@@ -1,8 +1,8 @@
 """RoBERTa's tokenizer and BART's: GPT-2's byte-level BPE, `<s> A </s></s> B </s>` around the texts."""
 
-from edutransformers.tokenizers.added_tokens import AddedToken
+from edutransformers.tokenizers.added_tokens import AddedToken, special_token
 from edutransformers.tokenizers.byte_level import RobertaProcessing
-from edutransformers.tokenizers.classes.byte_level_bpe import ByteLevelBPETokenizer, Path, special
+from edutransformers.tokenizers.classes.byte_level_bpe import ByteLevelBPETokenizer, Path
 
 Token = str | AddedToken
 
@@ -41,13 +41,13 @@ class RobertaTokenizer(ByteLevelBPETokenizer):
             merges_file,
             errors,
             add_prefix_space,
-            bos_token=special(bos_token),
-            eos_token=special(eos_token),
-            sep_token=special(sep_token),
-            cls_token=special(cls_token),
-            unk_token=special(unk_token),
-            pad_token=special(pad_token),
-            mask_token=special(mask_token, normalized=self._mask_is_normalized, lstrip=True),
+            bos_token=special_token(bos_token),
+            eos_token=special_token(eos_token),
+            sep_token=special_token(sep_token),
+            cls_token=special_token(cls_token),
+            unk_token=special_token(unk_token),
+            pad_token=special_token(pad_token),
+            mask_token=special_token(mask_token, normalized=self._mask_is_normalized, lstrip=True),
             trim_offsets=trim_offsets,
             **kwargs,
         )

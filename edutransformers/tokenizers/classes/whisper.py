@@ -8,9 +8,9 @@ import json
 import re
 from pathlib import Path as FilePath
 
-from edutransformers.tokenizers.added_tokens import AddedToken
+from edutransformers.tokenizers.added_tokens import AddedToken, special_token
 from edutransformers.tokenizers.batch_encoding import BatchEncoding
-from edutransformers.tokenizers.classes.byte_level_bpe import TEXTS_WITH_ENDS, ByteLevelBPETokenizer, Path, special
+from edutransformers.tokenizers.classes.byte_level_bpe import TEXTS_WITH_ENDS, ByteLevelBPETokenizer, Path
 from edutransformers.tokenizers.classes.whisper_asr import decode_asr
 from edutransformers.tokenizers.classes.whisper_languages import TASKS, language_code
 from edutransformers.tokenizers.classes.whisper_text import BasicTextNormalizer, EnglishTextNormalizer
@@ -64,10 +64,10 @@ class WhisperTokenizer(ByteLevelBPETokenizer):
             merges_file,
             errors,
             add_prefix_space,
-            unk_token=special(unk_token, normalized=False),
-            bos_token=special(bos_token, normalized=False),
-            eos_token=special(eos_token, normalized=False),
-            pad_token=special(pad_token, normalized=False),
+            unk_token=special_token(unk_token, normalized=False),
+            bos_token=special_token(bos_token, normalized=False),
+            eos_token=special_token(eos_token, normalized=False),
+            pad_token=special_token(pad_token, normalized=False),
             language=language,
             task=task,
             predict_timestamps=predict_timestamps,

@@ -5,7 +5,7 @@ It has fairseq's ids (sentencepiece.py), and <mask> as the last one.
 
 import os
 
-from edutransformers.tokenizers.added_tokens import AddedToken
+from edutransformers.tokenizers.added_tokens import special_token
 from edutransformers.tokenizers.classes.sentencepiece import (
     FAIRSEQ_TOKENS,
     SENTENCEPIECE_TOKENS,
@@ -45,8 +45,8 @@ class XLMRobertaTokenizer(UnigramTokenizer):
         vocab: Vocab | None = None,
         **kwargs,
     ):
-        if isinstance(mask_token, str):  # it stands for a word, so the blank before it belongs to it
-            mask_token = AddedToken(mask_token, lstrip=True, normalized=False, special=True)
+        # The mask stands for a word, so the blank before it belongs to it.
+        mask_token = special_token(mask_token, normalized=False, lstrip=True)
         super().__init__(
             vocab_file,
             vocab,
