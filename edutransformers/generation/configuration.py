@@ -114,9 +114,9 @@ class GenerationConfig:
         if self.max_new_tokens is not None and self.max_new_tokens <= 0:
             raise ValueError(f"max_new_tokens is {self.max_new_tokens!r}, expected 1 or more")
         if self.num_return_sequences > self.num_beams and (self.num_beams > 1 or not self.do_sample):
-            way = f"{self.num_beams} beams give" if self.num_beams > 1 else "Greedy search gives"
+            way = f"{self.num_beams} beams give" if self.num_beams > 1 else "greedy search gives"
             raise ValueError(
-                f"num_return_sequences is {self.num_return_sequences}, but {way.lower()} only {self.num_beams}; set "
+                f"num_return_sequences is {self.num_return_sequences}, but {way} only {self.num_beams}; set "
                 "num_beams to at least as many, or do_sample=True"
             )
 
