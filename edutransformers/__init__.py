@@ -13,6 +13,9 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "auto": (
         "AutoConfig",
+        "AutoFeatureExtractor",
+        "AutoImageProcessor",
+        "AutoProcessor",
         "AutoTokenizer",
         "AutoModel",
         "AutoModelForCausalLM",
@@ -24,6 +27,7 @@ _PUBLIC = {
         "AutoModelForSequenceClassification",
         "AutoModelForTokenClassification",
     ),
+    "batch_feature": ("BatchFeature",),
     "backend": ("cupy_usable", "get_backend", "use_backend"),
     "generation": (
         "GenerationConfig",

@@ -29,6 +29,8 @@ from edutransformers import (
     PreTrainedTokenizerFast,
     auto,
 )
+from edutransformers.auto.architectures import registered_classes, registered_configs
+from edutransformers.auto.tokenizers import _tokenizer_named
 from edutransformers.checkpoints import CheckpointNotFoundError
 from edutransformers.tokenizers.model_types import TOKENIZER_OF
 
@@ -56,9 +58,10 @@ def folder(tmp_path):
 
 
 @pytest.fixture(autouse=True)
-def forget_registered(monkeypatch):
-    monkeypatch.setattr(auto, "_registered_configs", {})
-    monkeypatch.setattr(auto, "_registered_classes", {})
+def forget_registered():
+    yield
+    registered_configs.clear()
+    registered_classes.clear()
 
 
 def change_json(path, **fields):
@@ -230,7 +233,7 @@ def test_a_config_by_model_type():
 def test_every_model_type_has_a_tokenizer_that_exists():
     for model_type, name in TOKENIZER_OF.items():
         assert issubclass(getattr(edutransformers, name), PreTrainedTokenizer), model_type
-        assert auto._tokenizer_named(name, use_fast=False).__name__ == name
+        assert _tokenizer_named(name, use_fast=False).__name__ == name
 
 
 def test_the_tokenizer_that_its_config_names(folder):

@@ -9,7 +9,7 @@ from ..auto import auto_classes_of
 
 
 class Task(NamedTuple):
-    """`pipeline` is "file.Class" within this folder, or a class; `auto_class` a name from auto.py, or a class."""
+    """`pipeline` is "file.Class" within this folder, or a class; `auto_class` a name from auto/, or a class."""
 
     pipeline: str | type
     auto_class: str | type

@@ -1,12 +1,8 @@
 """`BatchEncoding`: what calling a tokenizer gives, a dictionary of rows that also knows the way back to the text."""
 
-from collections import UserDict
-from enum import Enum
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from edutransformers import backend
+from edutransformers.batch_feature import BatchFeature
 from edutransformers.tokenizers.encoding import Encoding
 
 
@@ -24,12 +20,14 @@ class TokenSpan(NamedTuple):
     end: int
 
 
-class BatchEncoding(UserDict):
+class BatchEncoding(BatchFeature):
     """Dictionary with `input_ids`, `attention_mask` and so on, also as attributes (`batch.input_ids`).
 
     `batch[0]` and `batch.encodings` give rows as `Encoding`; the methods below answer where tokens came from. Those
     that take (batch_or_token_index, token_index) may leave out the first for a batch of one: `batch.token_to_chars(3)`.
     """
+
+    ragged_advice = "pass padding=True, and truncation=True for texts longer than the model"
 
     def __init__(
         self,
@@ -66,20 +64,6 @@ class BatchEncoding(UserDict):
         if isinstance(item, slice):
             return {key: value[item] for key, value in self.data.items()}
         return self._known_encodings()[item]
-
-    def __getattr__(self, name: str):
-        # Only called when no real attribute has the name. `data` itself is missing while an object is being unpickled.
-        if name != "data" and name in self.__dict__.get("data", {}):
-            return self.data[name]
-        raise AttributeError(
-            f"{type(self).__name__} has no {name!r}; it holds {', '.join(self.__dict__.get('data', {}))}"
-        )
-
-    def __getstate__(self):
-        return self.__dict__
-
-    def __setstate__(self, state):
-        self.__dict__.update(state)
 
     # ----- the way back to the text ----------------------------------------------------------------------------------
 
@@ -167,46 +151,9 @@ class BatchEncoding(UserDict):
     def convert_to_tensors(self, tensor_type: str | None = None, prepend_batch_axis: bool = False) -> "BatchEncoding":
         """Turn every value into an array: "np" for NumPy, "cp" for CuPy; None does nothing.
 
-        Raises ValueError for rows of different lengths, and for "pt", "tf" and "jax", which this library doesn't have.
+        `prepend_batch_axis` makes one text a batch of one. Raises ValueError for rows of different lengths, and for
+        "pt", "tf" and "jax", which this library doesn't have.
         """
-        if tensor_type is None:
-            return self
-        xp = _array_module(tensor_type)
-        for key, value in self.data.items():
-            value = [value] if prepend_batch_axis else value
-            if isinstance(value, xp.ndarray):
-                self.data[key] = value
-                continue
-            try:
-                array = np.asarray(value)
-                if array.dtype == object:
-                    raise ValueError("rows of different lengths")
-            except ValueError:
-                raise ValueError(
-                    f"The rows of {key!r} have different lengths and make no array: pass padding=True, and "
-                    "truncation=True for texts longer than the model."
-                ) from None
-            self.data[key] = xp.asarray(array)
-        return self
-
-    def to(self, device: str) -> "BatchEncoding":
-        """Move all arrays to "cpu" or "cuda", in place."""
-        xp = backend.module_for(str(device))
-        for key, value in self.data.items():
-            if not isinstance(value, (list, tuple)):
-                self.data[key] = backend.to_numpy(value) if xp is np else xp.asarray(value)
-        return self
-
-
-def _array_module(tensor_type: str):
-    name = str(tensor_type.value if isinstance(tensor_type, Enum) else tensor_type).lower()
-    if name in ("np", "numpy"):
-        return np
-    if name in ("cp", "cupy"):
-        return backend.module_for("cupy")
-    if name in ("pt", "tf", "jax", "flax", "mlx", "torch", "tensorflow"):
-        raise ValueError(
-            f"return_tensors={tensor_type!r} needs a framework that edutransformers does without: use 'np' for NumPy "
-            "arrays or 'cp' for CuPy arrays on a GPU."
-        )
-    raise ValueError(f"return_tensors={tensor_type!r} is unknown: use 'np' (NumPy), 'cp' (CuPy) or None (lists).")
+        if tensor_type is not None and prepend_batch_axis:
+            self.data = {key: [value] for key, value in self.data.items()}
+        return super().convert_to_tensors(tensor_type)
