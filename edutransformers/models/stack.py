@@ -22,8 +22,9 @@ class StackOutput(NamedTuple):
 class LayerStack(Module):
     """x → layer 0 → … → layer L−1.   x (B, T, D)
 
-    A layer has `forward(x, visible, head_mask, source, source_visible, generator, return_weights, past)` -> ((y,
-    weights, cross weights), cache) and `backward((dy, dweights, dcross), cache)` -> (dx, dsource).
+    A layer has `forward(x, visible, head_mask, generator, return_weights)` -> ((y, weights, cross weights), cache) and
+    `backward((dy, dweights, dcross), cache)` -> (dx, dsource). A decoder's also takes `source` with `source_visible`,
+    and `past`, which are passed where there are any; an encoder's has None for cross weights and dsource.
     """
 
     checkpoint_names = {"layer": ""}
@@ -56,16 +57,17 @@ class LayerStack(Module):
         if use_cache and past is None and not recomputing:  # a second run would remember everything twice
             past = KeyValueCache()
         hidden_states, attentions, cross_attentions, caches = [x], [], [], []
+        options = {} if source is None else {"source": source, "source_visible": source_visible}
         for index, layer in enumerate(self.steps()):
+            if past is not None:
+                options["past"] = past.layer(index)
             (x, weights, cross_weights), cache = layer.forward(
                 x,
                 visible,
                 None if head_mask is None else head_mask[index],
-                source,
-                source_visible,
-                generator,
-                return_weights,
-                None if past is None else past.layer(index),
+                generator=generator,
+                return_weights=return_weights,
+                **options,
             )
             if return_hidden_states:
                 hidden_states.append(x)

@@ -86,16 +86,37 @@ def make_batch(case: Case, config, dtype="float64") -> dict[str, np.ndarray]:
     if "head_mask_of_layers" in case.inputs:
         batch["head_mask"] = np.array([[0.0, 1.0, 0.7], [0.3, 0.0, 1.0]], dtype=dtype)
     batch["output_hidden_states"] = batch["output_attentions"] = True
-    batch.update(labels_of(case, config, T, real, dtype))
+    batch.update(labels_of_text(case.labels, config, T, real, dtype))
+    return sealed(batch)
+
+
+def sealed(batch: dict) -> dict:
+    """The batch, its arrays read-only."""
     for x in batch.values():
         if isinstance(x, np.ndarray):
             x.flags.writeable = False
     return batch
 
 
-def labels_of(case: Case, config, T: int, real, dtype) -> dict[str, np.ndarray]:
-    kind = case.labels
-    whole = lambda name, high, shape=(BATCH,): seeded_integers(f"labels {name}", 0, high, shape)  # noqa: E731
+def whole(name: str, high: int, shape=(BATCH,)) -> np.ndarray:
+    return seeded_integers(f"labels {name}", 0, high, shape)
+
+
+def labels_of_example(kind: str | None, config, dtype) -> dict[str, np.ndarray]:
+    """Labels for a whole example, be it a text, a picture or a sound."""
+    return {
+        None: dict,
+        "classes": lambda: {"labels": whole("classes", config.num_labels)},
+        "classes_column": lambda: {"labels": whole("classes", config.num_labels, (BATCH, 1))},
+        "number": lambda: {"labels": seeded_normal("number", BATCH).astype(dtype)},
+        "number_column": lambda: {"labels": seeded_normal("number", (BATCH, 1)).astype(dtype)},
+        "numbers": lambda: {"labels": seeded_normal("numbers", (BATCH, config.num_labels)).astype(dtype)},
+        "several": lambda: {"labels": whole("several", 2, (BATCH, config.num_labels)).astype(dtype)},
+    }[kind]()
+
+
+def labels_of_text(kind: str | None, config, T: int, real, dtype) -> dict[str, np.ndarray]:
+    """Labels for a text, for its words, or for one of several texts."""
     counted = seeded_integers("counted", 0, 3, (BATCH, T)) > 0
     words = np.where(counted, whole("words", config.vocab_size, (BATCH, T)), -100)
     words_of_choices = whole("words of choices", config.vocab_size, (BATCH, CHOICES, T))
@@ -103,19 +124,12 @@ def labels_of(case: Case, config, T: int, real, dtype) -> dict[str, np.ndarray]:
         "start_positions": np.array([1, 0, T + 4, -2]),  # cut off, and negative: both occur in real data
         "end_positions": np.array([T - 1, T, 3, 0]),
     }
-    return {
-        None: dict,
+    labels = {
         "words": lambda: {"labels": words},
         "pretraining": lambda: {"labels": words, "next_sentence_label": whole("next", 2)},
         "pretraining_column": lambda: {"labels": words, "next_sentence_label": whole("next", 2, (BATCH, 1))},
         "binary": lambda: {"labels": whole("next", 2)},
         "binary_column": lambda: {"labels": whole("next", 2, (BATCH, 1))},
-        "classes": lambda: {"labels": whole("classes", config.num_labels)},
-        "classes_column": lambda: {"labels": whole("classes", config.num_labels, (BATCH, 1))},
-        "number": lambda: {"labels": seeded_normal("number", BATCH).astype(dtype)},
-        "number_column": lambda: {"labels": seeded_normal("number", (BATCH, 1)).astype(dtype)},
-        "numbers": lambda: {"labels": seeded_normal("numbers", (BATCH, config.num_labels)).astype(dtype)},
-        "several": lambda: {"labels": whole("several", 2, (BATCH, config.num_labels)).astype(dtype)},
         "words_and_choice": lambda: {
             "labels": np.where(seeded_integers("counted", 0, 3, words_of_choices.shape) > 0, words_of_choices, -100),
             "mc_labels": whole("choice", CHOICES),
@@ -124,4 +138,5 @@ def labels_of(case: Case, config, T: int, real, dtype) -> dict[str, np.ndarray]:
         "tokens": lambda: {"labels": np.where(real, whole("tokens", config.num_labels, (BATCH, T)), -100)},
         "span": lambda: span,
         "span_column": lambda: {name: x[:, None] for name, x in span.items()},
-    }[kind]()
+    }
+    return labels[kind]() if kind in labels else labels_of_example(kind, config, dtype)

@@ -30,10 +30,11 @@ from .subject import (
     assert_close,
     gradients_for,
     host_gradients,
-    ids_of,
+    main_input,
     padded,
     run,
     tied_groups,
+    without_labels,
 )
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -98,7 +99,7 @@ def padding_changes_nothing(subject, folder):
 def examples_do_not_look_at_each_other(subject, folder):
     """Each example alone gives what it gives in the batch."""
     batch = subject.make_batch("float64")
-    size = len(ids_of(batch))
+    size = len(main_input(batch))
     together = flatten(subject.make_model("float64")(**batch))
     for place in range(size):
         alone = {
@@ -356,8 +357,7 @@ def unknown_outputs_are_refused(subject, folder):
 def a_loss_needs_labels(subject, folder):
     """A gradient for a loss that does not exist: one sentence, whatever the head."""
     model, batch = subject.make_model("float64"), subject.make_batch("float64")
-    unlabelled = {name: x for name, x in batch.items() if "label" not in name and not name.endswith("_positions")}
-    output, cache = model.forward(**unlabelled)
+    output, cache = model.forward(**without_labels(batch))
     assert "loss" not in output
     with pytest.raises(
         ValueError, match="^backward was given a gradient for the loss, but forward was given no labels"
@@ -392,7 +392,6 @@ def parameters_are_counted_once(subject, folder):
 PROMISES = (
     a_saved_model_loads_equal,
     tied_weights_stay_tied,
-    padding_changes_nothing,
     examples_do_not_look_at_each_other,
     every_parameter_gets_a_gradient,
     gradients_are_the_differences,
@@ -412,6 +411,7 @@ PROMISES = (
     parameters_are_counted_once,
 )
 PROMISES_OF_A_LOSS = (one_batch_can_be_learned_by_heart, a_loss_needs_labels)
+PROMISES_OF_PADDING = (padding_changes_nothing,)
 
 
 def promises_of(subjects: dict[str, Subject]) -> list:
@@ -419,5 +419,9 @@ def promises_of(subjects: dict[str, Subject]) -> list:
     return [
         pytest.param(name, promise, id=f"{name}-{promise.__name__}")
         for name, subject in subjects.items()
-        for promise in (*PROMISES, *(PROMISES_OF_A_LOSS if subject.has_loss else ()))
+        for promise in (
+            *PROMISES,
+            *(PROMISES_OF_PADDING if subject.pads else ()),
+            *(PROMISES_OF_A_LOSS if subject.has_loss else ()),
+        )
     ]

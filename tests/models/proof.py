@@ -96,9 +96,12 @@ def run_model(model, batch: dict, names=None, seed: int = 0) -> Result:
     )
 
 
+# Inputs that have a gradient. Masks and labels of floating point have none worth asking for.
+FLOAT_INPUTS = ("inputs_embeds", "encoder_hidden_states", "pixel_values", "input_values")
+
+
 def is_float_input(name: str, x) -> bool:
-    """Inputs that have a gradient. Masks and labels of floating point have none worth asking for."""
-    return name in ("inputs_embeds", "encoder_hidden_states") and x is not None
+    return name in FLOAT_INPUTS and x is not None
 
 
 # -- comparing --------------------------------------------------------------------------------------------------------

@@ -26,6 +26,7 @@ class Subject:
     unused: tuple[str, ...] = ()  # parameters that no output depends on (a table that checkpoints hold for nothing)
     flat: tuple[str, ...] = ()  # ends of names of parameters whose gradient is 0 by mathematics
     loss_sees_padding: bool = False  # a loss over the tokens of a text, the padding among them (question answering)
+    pads: bool = True  # whether examples may be of different lengths; pictures of a batch are all of one size
     fill = {"attention_mask": 0, "labels": -100, "token_type_ids": 0}  # what padding is made of
 
     @property
@@ -64,8 +65,21 @@ def tied_groups(model) -> set[tuple[str, ...]]:
     return {tuple(names) for names in groups.values() if len(names) > 1}
 
 
-def ids_of(batch):
-    return batch["input_ids"] if "input_ids" in batch else batch["inputs_embeds"]
+MAIN_INPUTS = ("input_ids", "inputs_embeds", "pixel_values", "input_values")
+
+
+def main_input(batch):
+    """What the model reads: its first axis are the examples."""
+    return next(batch[name] for name in MAIN_INPUTS if name in batch)
+
+
+def without_labels(batch):
+    """The batch without what makes a loss: labels, positions of an answer, and which patches are to be guessed."""
+    return {
+        name: x
+        for name, x in batch.items()
+        if "label" not in name and not name.endswith("_positions") and name != "bool_masked_pos"
+    }
 
 
 def padded(subject, name, x, tokens, more):

@@ -10,7 +10,10 @@ import pytest
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
+import edutransformers  # noqa: E402
+from edutransformers.checkpoints.names import rename  # noqa: E402
 from tests.models.proof import Result, are_losses, flatten, is_float_input, random_gradients  # noqa: E402
+from tests.models.subject import main_input  # noqa: E402
 
 MAJOR = int(transformers.__version__.split(".")[0])
 logging.getLogger("transformers").setLevel(logging.ERROR)
@@ -30,7 +33,7 @@ def original_of(model, dtype="float64"):
     config = original_config(type(model.config).__name__, model.config.to_dict())
     theirs = getattr(transformers, type(model).__name__)(config).eval().to(getattr(torch, str(dtype)))
     copy_weights(model, theirs)
-    if MAJOR >= 5:
+    if MAJOR >= 5 and theirs.main_input_name == "input_ids":
         theirs.loss_function = causal_loss  # theirs goes down to float32 for this one loss
     return theirs
 
@@ -43,8 +46,15 @@ def causal_loss(logits, labels, vocab_size, **kwargs):
 def copy_weights(ours, theirs) -> None:
     """Ours into theirs. Every name must be there on both sides, tied weights under all their names."""
     state = {name: torch.tensor(np.array(p.data)) for name, p in ours.named_parameters(remove_duplicate=False)}
-    assert sorted(state) == sorted(theirs.state_dict())
-    theirs.load_state_dict(state, strict=True)
+    names = {our_name(theirs, name): name for name in theirs.state_dict()}
+    assert sorted(state) == sorted(names)
+    theirs.load_state_dict({names[name]: x for name, x in state.items()}, strict=True)
+
+
+def our_name(theirs, name: str) -> str:
+    """Our name of their parameter: the one in files, which 5.x changes in memory for some models."""
+    ours = getattr(edutransformers, type(theirs).__name__)
+    return rename(name, getattr(ours, "checkpoint_renames", None))
 
 
 def tied_names(named) -> set[tuple[str, ...]]:
@@ -61,7 +71,7 @@ def run_original(theirs, batch: dict, names=None, seed: int = 0) -> Result:
     inputs = {name: to_torch(x) for name, x in batch.items()}
     floats = {name: inputs[name].requires_grad_() for name, x in batch.items() if is_float_input(name, x)}
     mask = inputs.get("attention_mask")
-    has_choices = batch["input_ids"].ndim == 3 if "input_ids" in batch else batch["inputs_embeds"].ndim == 4
+    has_choices = main_input(batch).ndim == (4 if "inputs_embeds" in batch else 3)
     if MAJOR >= 5 and mask is not None and mask.ndim == 3 and not has_choices:
         inputs["attention_mask"] = additive(inputs["attention_mask"], next(theirs.parameters()).dtype)
     theirs.config.use_cache = False
@@ -79,7 +89,7 @@ def run_original(theirs, batch: dict, names=None, seed: int = 0) -> Result:
         total = sum((torch.tensor(d[name]) * flat[name]).sum() for name in d)
     total.backward()
     zeros = lambda x: np.zeros(tuple(x.shape)) if x.grad is None else x.grad.numpy().copy()  # noqa: E731
-    gradients = {name: zeros(p) for name, p in theirs.named_parameters()}
+    gradients = {our_name(theirs, name): zeros(p) for name, p in theirs.named_parameters()}
     if MAJOR < 5 and not theirs.config.tie_word_embeddings and "cls.predictions.bias" in gradients:
         # 4.x ties this bias always; 5.x and we untie it together with the weight, and then the first one is of no use.
         used = gradients["cls.predictions.bias"]
