@@ -28,6 +28,33 @@ def test_contract_with_conv1d(chunk_size):
     check_layer(lambda: FeedForward(D, F, "gelu_new", chunk_size, linear=Conv1D), x)
 
 
+def generator_option(rng):
+    return {"generator": np.random.default_rng(3)}
+
+
+@pytest.mark.parametrize(("chunk_size", "recompute"), [(0, False), (0, True), (3, False), (3, True)])
+def test_contract_with_dropout(chunk_size, recompute):
+    check_layer(
+        lambda: FeedForward(D, F, "gelu", chunk_size, recompute, dropout=0.3), x, generator_option, training=True
+    )
+
+
+def test_dropout_is_of_the_middle_and_the_same_for_every_chunk(rng):
+    layer = FeedForward(D, F, dropout=0.4).astype("float64").train()
+    inputs = x(rng)
+    wanted, cache = layer.forward(*inputs, generator=np.random.default_rng(3))
+    mask = cache[1]
+    assert mask.shape == (2, T, F)
+    assert 0.4 < mask.mean() < 0.8
+    middle = layer.activation(layer.up(*inputs)) * mask / 0.6
+    np.testing.assert_allclose(wanted, layer.down(middle), **ROUNDING)
+    for chunk_size in (1, 3, 100):
+        layer.chunk_size = chunk_size
+        got, _ = layer.forward(*inputs, generator=np.random.default_rng(3))
+        np.testing.assert_allclose(got, wanted, **ROUNDING)
+    assert np.abs(layer.eval()(*inputs) - wanted).max() > 1e-3
+
+
 @pytest.mark.parametrize("shape", [(1, 1, D), (4, D), (2, 2, 4, D)], ids=str)
 @pytest.mark.parametrize("chunk_size", [0, 3])
 def test_contract_of_other_shapes(shape, chunk_size):
