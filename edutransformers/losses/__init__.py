@@ -2,11 +2,13 @@
 
 from .binary_cross_entropy import BCEWithLogitsLoss
 from .cross_entropy import CrossEntropyLoss
+from .ctc import CTCLoss
 from .regression import L1Loss, MSELoss, SmoothL1Loss
 from .tasks import ClassificationLoss, NextTokenLoss, SpanLoss
 
 __all__ = [
     "BCEWithLogitsLoss",
+    "CTCLoss",
     "ClassificationLoss",
     "CrossEntropyLoss",
     "L1Loss",

@@ -1,0 +1,179 @@
+"""Connectionist temporal classification: the probability of a text, over all the ways to spread it over time."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ..backend import Array, array_module, as_array_like
+from ..module import keep, keeping
+from .precision import in_float32
+from .softmax import log_softmax
+
+# The logarithm of "impossible". Unlike −inf it can be subtracted from itself, and it stays far below every possible
+# value, and within float32, whatever is added to it.
+IMPOSSIBLE = -1e30
+
+
+class CTCCache(NamedTuple):
+    log_y: Array  # (B, T, C) log-probabilities of the classes
+    visits: Array  # (B, T, L) γ: the probability that the alignment is in state s at time t
+    states: Array  # (B, L) the class that each state emits
+    real: Array  # (B, T, 1) booleans: False behind an example's last frame
+    factor: Array  # (B,) 1; nan, or 0 with zero_infinity, where no alignment exists
+    dtype: np.dtype  # the logits' own
+
+
+def ctc_loss(logits, targets, input_lengths, target_lengths, blank: int = 0, zero_infinity: bool = False):
+    """ℓ = −log p(target | x),   p = Σ over all alignments of Π_t y_t(class at time t),   y = softmax(logits)
+
+    logits (B, T, C), targets (B, S), both padded at their ends; lengths (B,) -> losses (B,), cache
+
+    A model says one of C classes in each of T frames. Equal neighbours count once and blanks are dropped, so many
+    alignments mean one text ("hhe-ll-l" and "-he-l-lo" with a short time for each). Their number grows exponentially
+    with T, but they are all paths through one lattice. Between, before and after the S labels stand blanks,
+
+        states   s   0   1   2   3   4   …   2S        L = 2S + 1
+        class       –   h   –   e   –   …   –
+
+    and a path stays in its state, goes on to the next, or skips a blank between two different labels (between equal
+    ones the blank is what keeps them two). The forward variable α_t(s) sums the probabilities of all beginnings that
+    are in state s at time t:
+
+        α_t(s) = y_t(s) [ α_{t−1}(s) + α_{t−1}(s−1) + (α_{t−1}(s−2) if s is a label unlike that of s−2) ]
+
+    Each frame depends on the one before, so that is a loop over t; states and examples are worked on at once. It runs
+    on logarithms, since a product of T probabilities soon falls below what any float can hold.
+
+    Two devices make all examples, and both directions, one and the same loop. Behind the last frame of each example
+    follow frames in which only its last state is possible, with probability 1: the path goes there, waits, and
+    p = α_T(2S) for all lengths. And the backward variables β, the same sums over all endings, are the forward variables
+    of time and text reversed: the reversed lattice is a second batch.
+
+    A text that needs more frames than there are (S, and one for each pair of equal neighbours) has no alignment:
+    ℓ = inf.
+
+    Source: Graves et al. 2006, "Connectionist Temporal Classification", sections 3 and 4.
+    """
+    xp, dtype = array_module(logits), logits.dtype
+    frames, width = logits.shape[1], targets.shape[1]
+    length, last = input_lengths[:, None], 2 * target_lengths[:, None]  # (B, 1)
+    rows = xp.arange(len(targets))
+
+    log_y = log_softmax(in_float32(logits))  # (B, T, C)
+    states = xp.full((len(targets), 2 * width + 1), blank, dtype=targets.dtype)  # (B, L)
+    states[:, 1::2] = xp.where(xp.arange(width) < target_lengths[:, None], targets, blank)
+
+    steps, places = xp.arange(frames + 1), xp.arange(2 * width + 1)
+    waiting = xp.where(places == last, 0.0, IMPOSSIBLE)  # (B, L) log-probabilities behind the last frame
+    log_emitted = xp.empty((frames + 1, *states.shape))  # (T + 1, B, L), float64: sums over all T grow large
+    log_emitted[:-1] = log_y[rows[:, None], steps[:-1, None, None], states]
+    log_emitted[-1] = 0
+    real = (steps[:, None] < input_lengths)[..., None] & (places <= last)
+    log_emitted = xp.maximum(xp.where(real, log_emitted, waiting), IMPOSSIBLE)
+
+    may_skip = xp.zeros(states.shape, dtype=bool)
+    may_skip[:, 3::2] = states[:, 3::2] != states[:, 1:-2:2]
+    start = xp.where(places == 0, 0.0, IMPOSSIBLE) + xp.zeros(states.shape)  # one frame before the first
+
+    if keeping():
+        log_alpha, log_beta = _both_directions(log_emitted, may_skip, start, waiting, log_y.dtype)
+    else:
+        log_alpha = _forward_variables(log_emitted, may_skip, start, log_y.dtype)
+    log_p = log_alpha[-1][rows, last[:, 0]]  # (B,)
+    impossible = log_p < 0.5 * IMPOSSIBLE
+    losses = xp.where(impossible, 0.0 if zero_infinity else xp.inf, -log_p).astype(log_y.dtype)
+    if not keeping():
+        return losses, None
+
+    log_p = xp.where(impossible, 0.0, log_p)  # where there is no alignment no state is visited
+    log_visits = (log_alpha + log_beta - log_emitted)[:-1] - log_p[:, None]
+    visits = xp.exp(log_visits.astype(log_y.dtype)).transpose(1, 0, 2)
+    factor = xp.where(impossible, 0.0 if zero_infinity else xp.nan, 1.0).astype(log_y.dtype)
+    inside = (steps[:-1] < length)[..., None]
+    return losses, keep(CTCCache, log_y, visits, states, inside, factor, dtype)
+
+
+def ctc_loss_backward(dlosses, cache):
+    """dx_t(k) = [ y_t(k) − Σ_{s emits k} γ_t(s) ] dℓ     dlosses (B,) -> dlogits (B, T, C)
+
+    Every alignment is in exactly one state at time t, so for any t  p = Σ_s α_t(s) β_t(s) / y_t(s): both α and β hold
+    the factor y_t(s), which belongs in once. As polynomials in y_t(k), the terms with s emitting k are of the first
+    degree, and the others don't hold it:
+
+        ∂p/∂y_t(k) = 1/y_t(k)² Σ_{s emits k} α_t(s) β_t(s)
+
+    So with γ_t(s) = α_t(s) β_t(s) / (p y_t(s)), the probability that the alignment is in state s at time t given the
+    text, ∂ℓ/∂y_t(k) = −1/p ∂p/∂y_t(k) = −1/y_t(k) Σ_{s emits k} γ_t(s). Softmax has ∂y(j)/∂x(k) = y(j)(δ_jk − y(k)),
+    and Σ_s γ_t(s) = 1:
+
+        dx_t(k) = Σ_j −1/y(j) Σ_{s emits j} γ(s) · y(j)(δ_jk − y(k)) = y_t(k) − Σ_{s emits k} γ_t(s)
+
+    what the model says less what the alignments say (the paper's equation 16). It is zero behind the last frame. Where
+    no alignment exists it is nan, or 0 with zero_infinity.
+    """
+    log_y, visits, states, real, factor, dtype = cache
+    xp = array_module(log_y)
+    emits = (states[:, :, None] == xp.arange(log_y.shape[2])).astype(visits.dtype)  # (B, L, C)
+    dx = xp.exp(log_y)
+    dx -= visits @ emits
+    dx *= (factor * dlosses)[:, None, None]
+    return xp.where(real, dx, 0).astype(dtype, copy=False)
+
+
+def _both_directions(log_emitted, may_skip, start, end, dtype):
+    """log α and log β, both (T + 1, B, L), by one loop over a batch of 2B lattices: as they are, and reversed.
+
+    Reversed, a path skips from s to s − 2 where it skipped from s − 2 to s.
+    """
+    xp = array_module(log_emitted)
+    may_skip_back = xp.zeros_like(may_skip)
+    may_skip_back[:, 2:] = may_skip[:, :1:-1]
+    both = _forward_variables(
+        xp.concatenate([log_emitted, log_emitted[::-1, :, ::-1]], axis=1),
+        xp.concatenate([may_skip, may_skip_back]),
+        xp.concatenate([start, end[:, ::-1]]),
+        dtype,
+    )
+    batch = len(start)
+    return both[:, :batch], both[::-1, batch:, ::-1]
+
+
+def _forward_variables(log_emitted, may_skip, start, dtype):
+    """log α of all frames: (T + 1, N, L) emissions and (N, L) start -> (T + 1, N, L)
+
+    log(eᵃ + eᵇ + eᶜ) = m + log(eᵃ⁻ᵐ + eᵇ⁻ᵐ + eᶜ⁻ᵐ) with m the largest. What is added to m lies between 0 and log 3, so
+    that the digits of `dtype` (the logits') do for it; the sums, which reach thousands, are float64.
+    """
+    xp = array_module(log_emitted)
+    log_alpha = xp.empty_like(log_emitted)
+    padded = xp.full((start.shape[0], start.shape[1] + 2), IMPOSSIBLE)  # two columns before the first state
+    stay, advance, skip = padded[:, 2:], padded[:, 1:-1], padded[:, :-2]
+    stay[...] = start
+    penalty = xp.where(may_skip, 0.0, IMPOSSIBLE)
+    skipped, largest = xp.empty_like(start), xp.empty_like(start)
+    terms = xp.empty((3, *start.shape), dtype=dtype)
+    total = terms[0]
+    for emitted, result in zip(log_emitted, log_alpha):
+        xp.add(skip, penalty, out=skipped)
+        xp.maximum(stay, advance, out=largest)
+        xp.maximum(largest, skipped, out=largest)
+        for source, term in zip((stay, advance, skipped), terms):
+            xp.subtract(source, largest, out=term)
+        xp.exp(terms, out=terms)
+        total += terms[1]
+        total += terms[2]
+        xp.log(total, out=total)
+        largest += total
+        xp.add(largest, emitted, out=result)
+        stay[...] = result
+    return log_alpha
+
+
+def pad_targets(targets, target_lengths):
+    """Targets in one row (Σ lengths,) as (B, longest); what lies behind a target's end is some label of the others."""
+    if isinstance(target_lengths, np.ndarray):
+        ends = np.cumsum(target_lengths)
+        width = int(target_lengths.max(initial=0))
+        places = np.minimum((ends - target_lengths)[:, None] + np.arange(width), max(targets.size - 1, 0))
+        return targets[as_array_like(places, targets)]
+    raise TypeError("target_lengths lie on the device: targets in one row can't be cut there, pass them as (B, S)")
