@@ -45,6 +45,12 @@ class LayerPast:
             raise ValueError(
                 f"past_key_values is of a batch of {self._keys.shape[0]}, but this one has {keys.shape[0]} texts"
             )
+        (_, heads, _, width), (_, past_heads, _, past_width) = keys.shape, self._keys.shape
+        if (heads, width) != (past_heads, past_width):
+            raise ValueError(
+                f"past_key_values has {past_heads} heads of width {past_width}, but this model {heads} of width {width}; "
+                "is it another model's?"
+            )
         start, stop = self.length, self.length + keys.shape[2]
         if stop > self._keys.shape[2]:
             room = -(-stop // BLOCK) * BLOCK
@@ -83,12 +89,19 @@ class KeyValueCache:
         """A cache as it is, a tuple of tuples as a cache, None as None."""
         if past is None or isinstance(past, KeyValueCache):
             return past
-        if not isinstance(past, (tuple, list)) or not all(len(layer) in (2, 4) for layer in past):
+        if not isinstance(past, (tuple, list)) or not all(
+            isinstance(layer, (tuple, list)) and len(layer) in (2, 4) for layer in past
+        ):
             raise TypeError(
                 f"past_key_values must be a KeyValueCache or one (keys, values) a layer, got {type(past).__name__}"
             )
         cache = cls()
         for index, (keys, values, *source) in enumerate(past):
+            if keys.ndim != 4 or keys.shape[:3] != values.shape[:3]:
+                raise ValueError(
+                    f"past_key_values has keys of shape {keys.shape} and values of shape {values.shape} in layer {index}, "
+                    "expected (batch, heads, tokens, width) for both"
+                )
             layer = cache.layer(index)
             layer.append(keys, values)
             layer.source = tuple(source) or None
@@ -104,6 +117,18 @@ class KeyValueCache:
     def length(self) -> int:
         """How many tokens were read."""
         return self.layers[0].length if self.layers else 0
+
+    def check(self, layers: int) -> None:
+        """Raises ValueError if this can't be what a model of so many layers has read. An empty cache can."""
+        if self.layers and len(self) != layers:
+            raise ValueError(
+                f"past_key_values has {len(self)} layers, but this model {layers}; is it another model's?"
+            )
+        lengths = {layer.length for layer in self.layers}
+        if len(lengths) > 1:
+            raise ValueError(
+                f"past_key_values has layers of {min(lengths)} to {max(lengths)} tokens, expected the same for all"
+            )
 
     def get_seq_length(self) -> int:
         """The same, by the original's name."""

@@ -54,7 +54,7 @@ class ClassificationLoss(Module):
 
 
 class NextTokenLoss(Module):
-    """Causal language modelling: position t predicts token t + 1. logits (B, T, V), labels (B, T) (−100: not counted).
+    """Causal language modelling: position t predicts token t + 1. logits (…, T, V), labels (…, T) (−100: not counted).
 
     The labels are the input ids; the shift is made here, so the last position's logits and the first label go unused.
     """
@@ -66,7 +66,7 @@ class NextTokenLoss(Module):
         if tuple(labels.shape) != tuple(logits.shape[:-1]):
             raise ValueError(f"labels have shape {tuple(labels.shape)}, expected {tuple(logits.shape[:-1])}")
         next_tokens = array_module(labels).full_like(labels, self.cross_entropy.ignore_index)
-        next_tokens[:, :-1] = labels[:, 1:]
+        next_tokens[..., :-1] = labels[..., 1:]
         return self.cross_entropy.forward(logits, next_tokens)
 
     def backward(self, dloss, cache):

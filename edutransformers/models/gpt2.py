@@ -28,6 +28,7 @@ from ..layers import (
     LearnedPositions,
     Linear,
 )
+from ..layers.embedding import check_ids
 from ..losses import ClassificationLoss, CrossEntropyLoss, NextTokenLoss, SpanLoss
 from ..module import Module, keep
 from .base import PretrainedConfig, PreTrainedModel, add_gradients, check_output_names
@@ -46,6 +47,7 @@ from .text_inputs import (
     check_token_types,
     default_positions,
     head_mask_by_layer,
+    ids_or_vectors,
     visible_source,
     visible_tokens,
 )
@@ -400,6 +402,7 @@ class GPT2Model(GPT2PreTrainedModel):
         x = inputs_embeds + positions
         if token_type_ids is not None:
             check_token_types(token_type_ids, B, T)
+            check_ids(token_type_ids, config.vocab_size, "token_type_ids")
             types, types_cache = self.wte.forward(token_type_ids)
             x += types
         x, dropout_cache = self.drop.forward(x, generator)
@@ -562,7 +565,7 @@ class GPT2DoubleHeadsModel(GPT2PreTrainedModel):
         **options,
     ):
         generator = self.generator if generator is None else generator
-        given = input_ids if inputs_embeds is None else inputs_embeds
+        given, _ = ids_or_vectors(input_ids, inputs_embeds)
         leading = tuple(given.shape[: given.ndim - (1 if inputs_embeds is None else 2)])  # (B, C), or (B,)
 
         def texts(x):
@@ -574,7 +577,7 @@ class GPT2DoubleHeadsModel(GPT2PreTrainedModel):
         )
         x = states.last_hidden_state.reshape(*leading, *states.last_hidden_state.shape[1:])
         logits, words_cache = self.lm_head.forward(x)
-        choices, choice_cache = self.multiple_choice_head.forward(x, mc_token_ids, generator)
+        choices, choice_cache = self.multiple_choice_head.forward(x, mc_token_ids, generator, name="mc_token_ids")
         if choices.shape[-1] == 1:
             choices = choices[..., 0]
         loss = loss_cache = mc_loss = mc_loss_cache = None
@@ -582,7 +585,7 @@ class GPT2DoubleHeadsModel(GPT2PreTrainedModel):
             rows = choices.reshape(-1, choices.shape[-1])
             mc_loss, mc_loss_cache = self.mc_loss.forward(rows, mc_labels.reshape(-1))
         if labels is not None:
-            loss, loss_cache = self.loss.forward(texts(logits), texts(labels))
+            loss, loss_cache = self.loss.forward(logits, labels)
         hidden_states = states.hidden_states and (*states.hidden_states[:-1], x)  # the last with C, as in the original
         output = GPT2DoubleHeadsModelOutput(
             loss, mc_loss, logits, choices, states.past_key_values, hidden_states, states.attentions
@@ -596,8 +599,7 @@ class GPT2DoubleHeadsModel(GPT2PreTrainedModel):
         check_output_names(d_output, names, self)
         dlogits, dchoices = d_output.get("logits"), d_output.get("mc_logits")
         if d_output.get("loss") is not None:
-            of_loss = self.loss.backward(d_output["loss"], loss_cache_of(self, cache))
-            dlogits = add_gradients(dlogits, of_loss.reshape(cache.shape))
+            dlogits = add_gradients(dlogits, self.loss.backward(d_output["loss"], loss_cache_of(self, cache)))
         if d_output.get("mc_loss") is not None:
             of_loss = self.mc_loss.backward(d_output["mc_loss"], loss_cache_of(self, cache, "mc_loss"))
             dchoices = add_gradients(dchoices, of_loss.reshape(cache.shape[:-2]))

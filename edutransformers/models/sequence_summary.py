@@ -47,8 +47,9 @@ class SequenceSummary(Module):
         self.first_dropout = Dropout(getattr(config, "summary_first_dropout", 0.0))
         self.last_dropout = Dropout(getattr(config, "summary_last_dropout", 0.0))
 
-    def forward(self, x, cls_index=None, generator=None):
-        place = self._place(x, cls_index)
+    def forward(self, x, cls_index=None, generator=None, name="cls_index"):
+        """name: what the model that uses this calls `cls_index`, for messages."""
+        place = self._place(x, cls_index, name)
         y = x.mean(axis=-2) if place is None else x[place]
         y, first_cache = self.first_dropout.forward(y, generator)
         summary_cache = activation_cache = None
@@ -75,7 +76,7 @@ class SequenceSummary(Module):
         dx[cache.place] = dy
         return dx
 
-    def _place(self, x, cls_index):
+    def _place(self, x, cls_index, name):
         """What x is indexed with to get one state for each sequence; None for the mean."""
         if self.kind == "mean":
             return None
@@ -83,7 +84,7 @@ class SequenceSummary(Module):
             return (..., 0, slice(None))
         if self.kind == "last" or cls_index is None:
             return (..., -1, slice(None))
-        check_ids(cls_index, x.shape[-2], "cls_index", WRONG_TOKEN)
+        check_ids(cls_index, x.shape[-2], name, WRONG_TOKEN)
         if tuple(cls_index.shape) != tuple(x.shape[:-2]):
-            raise ValueError(f"cls_index has shape {tuple(cls_index.shape)}, expected {tuple(x.shape[:-2])}")
+            raise ValueError(f"{name} has shape {tuple(cls_index.shape)}, expected {tuple(x.shape[:-2])}")
         return (*array_module(x).indices(x.shape[:-2]), as_array_like(cls_index, x))

@@ -103,7 +103,10 @@ def past_of(config, past_key_values, use_cache: bool | None) -> tuple[KeyValueCa
     """
     if use_cache is None:
         use_cache = past_key_values is not None or (config.use_cache and not keeping())
-    return KeyValueCache.of(past_key_values), use_cache
+    past = KeyValueCache.of(past_key_values)
+    if past is not None:
+        past.check(config.num_hidden_layers)
+    return past, use_cache
 
 
 def output_fields(output: StackOutput, states: bool, attentions: bool, cross_attentions: bool) -> dict:

@@ -12,10 +12,7 @@ def check_text_inputs(config, input_ids, inputs_embeds, past_length: int = 0) ->
 
     past_length: how many tokens were read before these.
     """
-    if (input_ids is None) == (inputs_embeds is None):
-        raise ValueError("pass either input_ids or inputs_embeds, not both and not neither")
-    given, name = (input_ids, "input_ids") if inputs_embeds is None else (inputs_embeds, "inputs_embeds")
-    check_array(given, name)
+    given, name = ids_or_vectors(input_ids, inputs_embeds)
     expected = 2 if inputs_embeds is None else 3
     if given.ndim != expected:
         shape = "(batch, tokens)" if expected == 2 else "(batch, tokens, width)"
@@ -41,12 +38,18 @@ def check_text_inputs(config, input_ids, inputs_embeds, past_length: int = 0) ->
     return B, T
 
 
-def check_choices(input_ids, inputs_embeds) -> tuple[int, int]:
-    """-> (B, C). Several texts an example: input_ids (B, C, T) or inputs_embeds (B, C, T, D)."""
+def ids_or_vectors(input_ids, inputs_embeds):
+    """-> (the one of the two that was given, its name)"""
     if (input_ids is None) == (inputs_embeds is None):
         raise ValueError("pass either input_ids or inputs_embeds, not both and not neither")
     given, name = (input_ids, "input_ids") if inputs_embeds is None else (inputs_embeds, "inputs_embeds")
     check_array(given, name)
+    return given, name
+
+
+def check_choices(input_ids, inputs_embeds) -> tuple[int, int]:
+    """-> (B, C). Several texts an example: input_ids (B, C, T) or inputs_embeds (B, C, T, D)."""
+    given, name = ids_or_vectors(input_ids, inputs_embeds)
     if given.ndim != (3 if inputs_embeds is None else 4):
         expected = "(batch, choices, tokens)" if inputs_embeds is None else "(batch, choices, tokens, width)"
         raise ValueError(f"{name} has shape {tuple(given.shape)}, expected {expected}")
