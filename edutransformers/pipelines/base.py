@@ -22,6 +22,13 @@ from .registry import PIPELINE_REGISTRY
 
 logger = get_logger(__name__)
 
+# what prepares a model's inputs -> the Auto class that loads it
+PARTS = {
+    "tokenizer": "AutoTokenizer",
+    "image_processor": "AutoImageProcessor",
+    "feature_extractor": "AutoFeatureExtractor",
+}
+
 
 class PipelineException(Exception):
     """A pipeline can't treat an input. Says the task, the model and the reason."""
@@ -36,16 +43,16 @@ class Pipeline:
     """The base of all pipelines.
 
     model        a model of this package
-    tokenizer    its tokenizer
+    tokenizer, image_processor, feature_extractor   what prepares its inputs of text, pictures or sound
     device       "cpu" or -1, "cuda", "cuda:1" or 1; None leaves the model where it is
     batch_size   how many inputs the model sees at once when a list or dataset comes; 1 if not given
     progress     show a progress bar (tqdm) over a list or dataset
     framework    None or "np"; there is no other
-    Further keyword arguments are the task's, as the default for every call. `feature_extractor`, `image_processor` and
-    `modelcard` are kept; `num_workers` and `binary_output`, which the original has, change nothing.
+    Further keyword arguments are the task's, as the default for every call. `modelcard` is kept; `num_workers` and
+    `binary_output`, which the original has, change nothing.
     """
 
-    needs_tokenizer = False
+    needs: tuple[str, ...] = ()  # which of PARTS it can't do without; `pipeline(...)` loads those with a model by name
     accepts_any_model = False
     padding_side: str | None = None  # where a task needs it on one side, whatever the tokenizer says
 
@@ -72,16 +79,20 @@ class Pipeline:
                 f"{type(self).__name__} needs a model, not {type(model).__name__} ({str(model)[:60]!r}); to load "
                 "one by name call pipeline(task, model=name)"
             )
-        if self.needs_tokenizer and tokenizer is None:
-            raise ValueError(
-                f"{type(self).__name__} needs a tokenizer; pass tokenizer=AutoTokenizer.from_pretrained(name)"
-            )
+        parts = parts_by_name(type(self), tokenizer, image_processor, feature_extractor)
+        for part in self.needs:
+            if parts[part] is None:
+                article = "an" if part[0] in "aeiou" else "a"
+                raise ValueError(
+                    f"{type(self).__name__} needs {article} {part.replace('_', ' ')}; pass "
+                    f"{part}={PARTS[part]}.from_pretrained(name)"
+                )
         self.framework = check_framework(framework)
         self.task = task
         self.model = model
-        self.tokenizer = tokenizer
-        self.feature_extractor = feature_extractor
-        self.image_processor = image_processor
+        self.tokenizer = parts["tokenizer"]
+        self.feature_extractor = parts["feature_extractor"]
+        self.image_processor = parts["image_processor"]
         self.modelcard = modelcard
         self.binary_output = binary_output
         self.torch_dtype = torch_dtype if dtype is None else dtype
@@ -208,7 +219,7 @@ class Pipeline:
     # -- files and checks ---------------------------------------------------------------------------------------------
 
     def save_pretrained(self, save_directory, safe_serialization: bool = True) -> None:
-        """Write the model and its tokenizer into a folder, from which `pipeline(task, model=folder)` reads them."""
+        """Write the model and what prepares its inputs into a folder: all that `pipeline(task, model=folder)` needs."""
         if not safe_serialization:
             raise ValueError("safe_serialization=False is not supported: weights are written as safetensors")
         self.model.save_pretrained(save_directory)
@@ -277,8 +288,10 @@ class LazyResults:
 
 
 def is_dataset(inputs) -> bool:
-    """True for what is to be read item by item: not for one text, one dictionary, one array or one tuple."""
-    if isinstance(inputs, (str, bytes, tuple, Mapping, np.ndarray)):
+    """True for what is to be read item by item: not for one text, dictionary, array, tuple or open file."""
+    if isinstance(inputs, (str, bytes, bytearray, memoryview, tuple, Mapping, np.ndarray)):
+        return False
+    if callable(getattr(inputs, "read", None)):
         return False
     return hasattr(inputs, "__iter__") or (hasattr(inputs, "__len__") and hasattr(inputs, "__getitem__"))
 
@@ -287,6 +300,15 @@ def items_of(dataset) -> Iterator:
     if hasattr(dataset, "__iter__"):
         return iter(dataset)
     return (dataset[index] for index in range(len(dataset)))
+
+
+def parts_by_name(pipeline_class: type, tokenizer, image_processor, feature_extractor) -> dict:
+    """What prepares a model's inputs, by the names of PARTS."""
+    needs = pipeline_class.needs
+    if image_processor is None and "image_processor" in needs and "feature_extractor" not in needs:
+        # Image processors were called feature extractors before they had a name of their own.
+        image_processor, feature_extractor = feature_extractor, None
+    return {"tokenizer": tokenizer, "image_processor": image_processor, "feature_extractor": feature_extractor}
 
 
 def check_batch_size(batch_size: int) -> int:

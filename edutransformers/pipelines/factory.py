@@ -1,14 +1,15 @@
-"""`pipeline(...)`: put a task, a model and a tokenizer together."""
+"""`pipeline(...)`: put a task, a model, and what prepares the model's inputs together."""
 
 from __future__ import annotations
 
 import os
+from importlib import import_module
 
-from ..auto import AutoConfig, AutoTokenizer
+from ..auto import AutoConfig
 from ..checkpoints.resolve import split_hub_arguments
 from ..checkpoints.tensors import dtype_name, float_dtype
 from ..logging import get_logger
-from .base import Pipeline, check_framework
+from .base import PARTS, Pipeline, check_framework, parts_by_name
 from .registry import PIPELINE_REGISTRY, Task
 
 logger = get_logger(__name__)
@@ -40,7 +41,8 @@ def pipeline(
                     "question-answering", "feature-extraction". Left out, the model's architecture tells it
     model           a model, or a checkpoint's name or folder; left out, the task's default, where it has one
     config          a config, or where to read one, in place of the checkpoint's own
-    tokenizer       a tokenizer, a name, or (name, its arguments); left out, the one beside the model
+    tokenizer, image_processor, feature_extractor
+                    an object, a name, or (name, its arguments); left out, the one beside the model, where it is needed
     device          "cpu" or -1, "cuda", "cuda:1" or 1; left out, where `use_backend` says (device_map: the same)
     dtype           number type to compute in ("float16", "float64", "auto"); torch_dtype is its older name
     revision, token version of the checkpoint on the hub, and who asks for it
@@ -78,19 +80,14 @@ def pipeline(
         model = _load_model(row, where, config, dtype, device_map, {**hub, **model_kwargs})
     elif dtype is not None and dtype_name(dtype) != "auto":
         model.astype(float_dtype(dtype))
-    if isinstance(tokenizer, (str, os.PathLike, tuple)) or (tokenizer is None and where is not None):
-        hub_arguments = {**split_hub_arguments(model_kwargs)[0], **hub}
-        tokenizer = _load_tokenizer(where if tokenizer is None else tokenizer, use_fast, hub_arguments)
-    elif tokenizer is None:
-        raise ValueError(
-            "which tokenizer belongs to this model can't be known from the model object; pass tokenizer= (a tokenizer, "
-            "or the checkpoint's name)"
-        )
+    arguments = {"use_fast": use_fast, **split_hub_arguments(model_kwargs)[0], **hub}
+    parts = parts_by_name(pipeline_class, tokenizer, image_processor, feature_extractor)
+    for part in pipeline_class.needs or ("tokenizer",):
+        parts[part] = where if parts[part] is None else parts[part]
+    parts = {part: _load_part(part, value, arguments) for part, value in parts.items()}
     return pipeline_class(
         model=model,
-        tokenizer=tokenizer,
-        feature_extractor=feature_extractor,
-        image_processor=image_processor,
+        **parts,
         task=name,
         device=device_map if device is None and device_map not in (None, "auto") else device,
         dtype=dtype,
@@ -139,6 +136,10 @@ def _load_model(row: Task, name: str, config, dtype, device_map, arguments: dict
     return row.model_class().from_pretrained(name, config=config, dtype=dtype, device_map=device_map, **arguments)
 
 
-def _load_tokenizer(tokenizer, use_fast: bool, hub: dict):
-    name, options = tokenizer if isinstance(tokenizer, tuple) else (tokenizer, {})
-    return AutoTokenizer.from_pretrained(name, **{"use_fast": use_fast, **hub, **options})
+def _load_part(part: str, value, arguments: dict):
+    """A tokenizer, image processor or feature extractor (`part`): an object or None as it is, a name loaded."""
+    if not isinstance(value, (str, os.PathLike, tuple)):
+        return value
+    name, options = value if isinstance(value, tuple) else (value, {})
+    auto_class = getattr(import_module("..auto", __package__), PARTS[part])
+    return auto_class.from_pretrained(name, **{**arguments, **options})

@@ -16,7 +16,7 @@ class FeatureExtractionPipeline(Pipeline):
     tokenize_kwargs    further arguments for the tokenizer
     """
 
-    needs_tokenizer = True
+    needs = ("tokenizer",)
     accepts_any_model = True  # of a model with a head, the first output is returned
 
     def _sanitize_parameters(self, truncation=None, tokenize_kwargs=None, return_tensors=None):

@@ -25,7 +25,7 @@ class FillMaskPipeline(Pipeline):
     Each mask is filled by itself, as if the others stayed masked: the scores of several masks are not joint.
     """
 
-    needs_tokenizer = True
+    needs = ("tokenizer",)
 
     def _sanitize_parameters(self, top_k=None, targets=None, tokenizer_kwargs=None):
         if self.tokenizer.mask_token_id is None:

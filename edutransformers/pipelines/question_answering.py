@@ -104,7 +104,7 @@ class QuestionAnsweringPipeline(ChunkPipeline):
     padding                    for the tokenizer (default "do_not_pad")
     """
 
-    needs_tokenizer = True
+    needs = ("tokenizer",)
     _args_parser = QuestionAnsweringArgumentHandler()
 
     @staticmethod

@@ -33,7 +33,7 @@ class TextClassificationPipeline(Pipeline):
     Further keyword arguments go to the tokenizer: `truncation=True` cuts texts that are too long for the model.
     """
 
-    needs_tokenizer = True
+    needs = ("tokenizer",)
 
     def _sanitize_parameters(self, return_all_scores=None, function_to_apply=None, top_k="", **tokenizer_kwargs):
         # top_k=None means "all labels", so "" stands for "not given".

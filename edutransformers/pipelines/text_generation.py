@@ -36,7 +36,7 @@ class TextGenerationPipeline(Pipeline):
     All else goes to `model.generate`: max_new_tokens, do_sample, num_beams, num_return_sequences, generator, …
     """
 
-    needs_tokenizer = True
+    needs = ("tokenizer",)
     padding_side = "left"  # what is written stands behind the text
 
     def _sanitize_parameters(

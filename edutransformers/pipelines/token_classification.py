@@ -39,7 +39,7 @@ class TokenClassificationPipeline(ChunkPipeline):
     grouped_entities, ignore_subwords   the older way: True and False say "simple", True and True "first"
     """
 
-    needs_tokenizer = True
+    needs = ("tokenizer",)
 
     def _sanitize_parameters(
         self,
