@@ -440,6 +440,12 @@ def normal_(parameter: Parameter, generator: np.random.Generator, std: float) ->
     parameter.data = random_normal(generator, parameter.shape, std, parameter.dtype, like=parameter.data)
 
 
+def uniform_(parameter: Parameter, generator: np.random.Generator, low: float, high: float) -> None:
+    """Fill a parameter with numbers from low to high, all equally probable, where it lives, in its own number type."""
+    values = generator.uniform(low, high, parameter.shape).astype(parameter.dtype)
+    parameter.data = as_array_like(values, parameter.data)
+
+
 def flatten_rows(x: Array) -> Array:
     """(…, D) -> (N, D): all leading axes become one. A view when memory allows."""
     return x.reshape(-1, x.shape[-1])

@@ -460,6 +460,15 @@ def get_array_module(*args):
     return sys.modules[__name__] if any(isinstance(x, ndarray) for x in args) else np
 
 
+def _as_strided(x, shape=None, strides=None):
+    """cupy.lib.stride_tricks.as_strided: a view, as everywhere."""
+    if not isinstance(x, ndarray):
+        raise TypeError(f"cupy.lib.stride_tricks.as_strided: Unsupported type {type(x)}")
+    return ndarray(np.lib.stride_tricks.as_strided(x._host, shape, strides))
+
+
+lib = types.SimpleNamespace(stride_tricks=types.SimpleNamespace(as_strided=_as_strided))
+
 _hooks: list = []  # memory hooks in force
 _told: set[int] = set()  # arrays that hooks know of
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from edutransformers.functional.blocks import BLOCK
-from edutransformers.layers import LayerNorm
+from edutransformers.layers import GroupNorm, LayerNorm
 from tests.contract import Case, check_layer, inference_gives_the_same_output, the_device_gives_the_same_numbers
 
 
@@ -41,3 +41,16 @@ def test_starts_as_one_and_zero():
     np.testing.assert_array_equal(layer.weight.data, np.ones(5))
     np.testing.assert_array_equal(layer.bias.data, np.zeros(5))
     assert repr(layer) == "LayerNorm(5, eps=1e-05)"
+
+
+# -- GroupNorm --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(2, 6, 5), (1, 6, 1), (2, 6), (2, 6, 3, 4)], ids=str)
+@pytest.mark.parametrize("groups", [1, 2, 3])
+def test_contract_of_group_norm(groups, shape):
+    check_layer(lambda: GroupNorm(groups, 6, 0.1), lambda rng: (rng.normal(2, 3, shape),))
+
+
+def test_contract_of_one_group_a_channel():
+    check_layer(lambda: GroupNorm(6, 6), lambda rng: (rng.normal(2, 3, (2, 6, 9)),))
