@@ -6,6 +6,8 @@ import copy
 import json
 from pathlib import Path
 
+import numpy as np
+
 from ..logging import get_logger
 
 logger = get_logger(__name__)
@@ -69,6 +71,7 @@ NOT_BUILT = {
     "guidance_scale": None,
     "assistant_model": None,
 }
+OF_SAMPLING = ("temperature", "top_k", "top_p", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff")
 FILE = "generation_config.json"
 
 
@@ -111,14 +114,39 @@ class GenerationConfig:
                 raise ValueError(f"{name} is {value!r}, expected a whole number of 1 or more")
         if self.early_stopping not in (True, False, "never"):
             raise ValueError(f"early_stopping is {self.early_stopping!r}, expected True, False or 'never'")
-        if self.max_new_tokens is not None and self.max_new_tokens <= 0:
-            raise ValueError(f"max_new_tokens is {self.max_new_tokens!r}, expected 1 or more")
+        for name in ("max_length", "max_new_tokens"):
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, (int, np.integer)) or value < 1):
+                raise ValueError(f"{name} is {value!r}, expected a whole number of 1 or more")
         if self.num_return_sequences > self.num_beams and (self.num_beams > 1 or not self.do_sample):
             way = f"{self.num_beams} beams give" if self.num_beams > 1 else "greedy search gives"
             raise ValueError(
                 f"num_return_sequences is {self.num_return_sequences}, but {way} only {self.num_beams}; set "
                 "num_beams to at least as many, or do_sample=True"
             )
+
+    def contradictions(self) -> list[str]:
+        """A sentence for each setting that has no effect beside the others. `max_length` is the one that counts."""
+
+        def changed(names) -> list[str]:
+            return [f"{name}={getattr(self, name)!r}" for name in names if getattr(self, name) != DEFAULTS[name]]
+
+        found = []
+        if not self.do_sample and (useless := changed(OF_SAMPLING)):
+            found.append(f"{', '.join(useless)}: only for sampling, so of no effect here; set do_sample=True")
+        if self.num_beams == 1 and (useless := changed(("length_penalty", "early_stopping"))):
+            found.append(f"{', '.join(useless)}: only for beam search, so of no effect here; set num_beams")
+        if self.min_length and self.min_length > self.max_length:
+            found.append(
+                f"min_length is {self.min_length}, but the text ends at {self.max_length} tokens, prompt included; "
+                "raise max_length or max_new_tokens"
+            )
+        if self.min_new_tokens and self.max_new_tokens and self.min_new_tokens > self.max_new_tokens:
+            found.append(
+                f"min_new_tokens is {self.min_new_tokens}, but the text ends after max_new_tokens, "
+                f"{self.max_new_tokens}"
+            )
+        return found
 
     @property
     def ends(self) -> list[int]:

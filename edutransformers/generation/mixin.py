@@ -22,6 +22,7 @@ from .configuration import FILE as GENERATION_CONFIG
 from .configuration import GenerationConfig
 from .outputs import GenerateBeamDecoderOnlyOutput, GenerateDecoderOnlyOutput
 from .rules import criteria_of, processors_of
+from .writer import Writer
 
 logger = get_logger(__name__)
 
@@ -101,18 +102,23 @@ class GenerationMixin:
         prefix_allowed_tokens_fn    (number of the text, its ids) -> the words that may come
         streamer             gets the tokens as they are written; see streamers.py
         generator            for sampling: the same seed gives the same text on any system
-        kwargs               also what `forward` takes: attention_mask, token_type_ids, encoder_hidden_states, …
+        kwargs               also what `forward` takes: attention_mask, token_type_ids, encoder_hidden_states, and
+                             past_key_values, a cache that has read the beginning of the prompts; it goes on growing
 
-        Raises ValueError for a prompt that leaves no room, settings that contradict each other, and a batch in which
-        texts end at different lengths while there is no padding token.
+        Raises ValueError for a prompt that leaves no room, settings that ask for what can't be, and a batch in which
+        texts end at different lengths while there is no padding token. A setting that has no effect beside the others
+        (`temperature` without `do_sample`) is warned of.
         """
         config, given = self._settings(generation_config, kwargs)
         ids = self._prompt(inputs, given, config)
+        past = self._past(given.pop("past_key_values", None), ids)
         B, T = ids.shape
         self._set_length(config, T)
         mask = self._mask(given.pop("attention_mask", None), ids, config)
         self._check_arguments(given)
         self._check_padding(config, B)
+        for sentence in config.contradictions():
+            logger.warning("%s", sentence)
         if streamer is not None:
             if config.num_beams > 1:
                 raise ValueError("a streamer needs num_beams=1: beams change their mind about what was written")
@@ -122,8 +128,10 @@ class GenerationMixin:
         processors = processors_of(config, T, logits_processor, prefix_allowed_tokens_fn, padding)
         criteria = criteria_of(config, stopping_criteria)
         generator = self.generator if generator is None else generator
+        if not isinstance(generator, np.random.Generator):
+            raise TypeError(f"generator is {generator!r}, expected numpy.random.default_rng(seed)")
         with inference_mode():
-            writer = _Writer(self, config, given, mask, copies)
+            writer = Writer(self, config, given, mask, copies, past)
             if config.num_beams > 1:
                 return self._beam_search(writer, ids, config, processors, criteria, generator)
             return self._sample(
@@ -133,6 +141,11 @@ class GenerationMixin:
     # ----- arguments -------------------------------------------------------------------------------------------------
 
     def _settings(self, generation_config, kwargs: dict) -> tuple[GenerationConfig, dict]:
+        if not isinstance(generation_config, (GenerationConfig, type(None))):
+            raise TypeError(
+                f"generation_config is of type {type(generation_config).__name__}, expected a GenerationConfig; single "
+                "settings are keyword arguments of generate"
+            )
         config = (self.generation_config if generation_config is None else generation_config).copy()
         if "max_length" in kwargs and kwargs.get("max_new_tokens") is None:
             config.max_new_tokens = None  # the call's own length outranks the settings'
@@ -143,6 +156,8 @@ class GenerationMixin:
         return config, {name: value for name, value in given.items() if value is not None}
 
     def _prompt(self, inputs, given: dict, config: GenerationConfig) -> np.ndarray:
+        if "inputs_embeds" in given:
+            raise ValueError("generate continues ids, not vectors: pass input_ids in place of inputs_embeds")
         named = given.pop("input_ids", None)
         if inputs is not None and named is not None:
             raise ValueError("generate was given both inputs and input_ids; pass one of them")
@@ -151,12 +166,35 @@ class GenerationMixin:
             if config.bos_token_id is None:
                 raise ValueError("generate needs input_ids, or a bos_token_id to begin with")
             ids = np.array([[config.bos_token_id]])
+        if not hasattr(ids, "ndim"):
+            if not isinstance(ids, (list, tuple)) or not all(isinstance(row, (list, tuple)) for row in ids):
+                raise TypeError(
+                    f"input_ids is {ids!r:.60}, expected an array of ids (batch, tokens); tokenize the text"
+                )
+            if len({len(row) for row in ids}) > 1:
+                raise ValueError(
+                    "input_ids holds texts of different lengths: tokenize them together with padding=True and "
+                    "tokenizer.padding_side = 'left'"
+                )
         ids = to_numpy(ids) if hasattr(ids, "ndim") else np.asarray(ids)
         if ids.ndim != 2 or ids.dtype.kind not in "iu":
             raise ValueError(f"input_ids is an array of {ids.dtype} of shape {ids.shape}, expected ids (batch, tokens)")
+        if len(ids) == 0:
+            raise ValueError(f"input_ids has shape {ids.shape}: there is no text to continue")
         if ids.shape[1] == 0:
             raise ValueError("input_ids has no tokens: pass a prompt, or nothing at all to begin with bos_token_id")
         return ids.astype(np.int64)
+
+    @staticmethod
+    def _past(past, ids: np.ndarray) -> KeyValueCache | None:
+        """The caller's cache: it must leave the prompts' last token to be read."""
+        past = KeyValueCache.of(past)
+        if past is not None and past.length >= ids.shape[1]:
+            raise ValueError(
+                f"past_key_values has read {past.length} tokens and the prompt has {ids.shape[1]}: pass the whole "
+                "text, with at least one token that is not read yet"
+            )
+        return past
 
     def _set_length(self, config: GenerationConfig, prompt_length: int) -> None:
         """Make `max_length` what counts, and see that the prompt and the model leave room."""
@@ -281,79 +319,16 @@ class GenerationMixin:
         return np.where(beam_indices < 0, 0.0, found)
 
 
-class _Writer:
-    """The model's side of the loop: the cache, the mask that grows, what is kept for the output."""
-
-    def __init__(self, model, config: GenerationConfig, given: dict, mask: np.ndarray | None, copies: int):
-        self.model, self.config = model, config
-        self.mask = None if mask is None else np.repeat(mask, copies, axis=0)
-        self.given = {name: _repeated(value, copies) for name, value in given.items()}
-        self.copies = copies
-        self.past: KeyValueCache | None = None
-        self.kept: dict[str, list] = {}
-
-    def next_logits(self, ids: np.ndarray) -> Array:
-        """The scores (B, V) of the word behind `ids` (B, T), in float32 at least."""
-        mask = self.mask
-        if mask is not None:
-            written = ids.shape[1] - mask.shape[1]
-            mask = np.concatenate([mask, np.ones((len(mask), written), dtype=mask.dtype)], axis=1)
-        inputs = self.model.prepare_inputs_for_generation(
-            ids, past_key_values=self.past, attention_mask=mask, use_cache=self.config.use_cache, **self._more(ids)
-        )
-        output = self.model(
-            **inputs,
-            output_attentions=self.config.output_attentions,
-            output_hidden_states=self.config.output_hidden_states,
-            logits_to_keep=1,
-        )
-        self.past = output.get("past_key_values")
-        self._keep("attentions", output.get("attentions"), self.config.output_attentions)
-        self._keep("hidden_states", output.get("hidden_states"), self.config.output_hidden_states)
-        logits = output.logits[:, -1]
-        return logits.astype(np.float32) if logits.dtype == np.float16 else logits
-
-    def _more(self, ids: np.ndarray) -> dict:
-        """The caller's other arguments; token types go on with the last one."""
-        more = dict(self.given)
-        types = more.get("token_type_ids")
-        if types is not None:
-            written = ids.shape[1] - types.shape[1]
-            more["token_type_ids"] = np.concatenate([types, np.repeat(types[:, -1:], written, axis=1)], axis=1)
-        return more
-
-    def reorder(self, rows: np.ndarray) -> None:
-        """Beams have changed places: each row goes on where row rows[i] was."""
-        if self.past is not None:
-            self.past.reorder(rows)
-
-    def remember(self, logits: Array, scores: Array) -> None:
-        self._keep("logits", logits, self.config.output_logits)
-        self._keep("scores", scores, self.config.output_scores)
-
-    def _keep(self, name: str, value, wanted: bool) -> None:
-        if wanted and self.config.return_dict_in_generate:
-            self.kept.setdefault(name, []).append(value)
-
-    def output(self, kind: type, ids: np.ndarray, **more):
-        ids = as_array_like(ids, next(self.model.parameters()).data)
-        if not self.config.return_dict_in_generate:
-            return ids
-        kept = {name: tuple(values) for name, values in self.kept.items()}
-        return kind(sequences=ids, past_key_values=self.past, **kept, **more)
-
-
-def _repeated(value, copies: int):
-    """Each row of an array `copies` times; anything else as it is."""
-    if copies == 1 or not hasattr(value, "ndim") or value.ndim == 0:
-        return value
-    return array_module(value).repeat(value, copies, axis=0)
-
-
 def _draw(scores: Array, generator: np.random.Generator) -> np.ndarray:
     """One word a row, with the probabilities softmax(scores): the first at which their running sum exceeds a uniform
     random number, which is drawn on the host, so that a seed means the same everywhere."""
     xp = array_module(scores)
+    likeliest = to_numpy(scores.max(axis=-1))
+    if not np.isfinite(likeliest).all():
+        raise ValueError(
+            f"the best score of a next word is {likeliest[~np.isfinite(likeliest)][0]}: the rules forbid every word "
+            "(-inf), or the model computes no numbers (nan, inf); remove_invalid_values=True writes on"
+        )
     cumulative = softmax(scores.astype(np.float64)).cumsum(axis=-1)
     level = as_array_like(generator.random((len(scores), 1)), scores) * cumulative[:, -1:]
     words = (cumulative <= level).sum(axis=-1)

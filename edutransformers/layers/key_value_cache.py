@@ -48,8 +48,8 @@ class LayerPast:
         (_, heads, _, width), (_, past_heads, _, past_width) = keys.shape, self._keys.shape
         if (heads, width) != (past_heads, past_width):
             raise ValueError(
-                f"past_key_values has {past_heads} heads of width {past_width}, but this model {heads} of width {width}; "
-                "is it another model's?"
+                f"past_key_values has {past_heads} heads of width {past_width}, but this model {heads} of width "
+                f"{width}; is it another model's?"
             )
         start, stop = self.length, self.length + keys.shape[2]
         if stop > self._keys.shape[2]:
@@ -99,8 +99,8 @@ class KeyValueCache:
         for index, (keys, values, *source) in enumerate(past):
             if keys.ndim != 4 or keys.shape[:3] != values.shape[:3]:
                 raise ValueError(
-                    f"past_key_values has keys of shape {keys.shape} and values of shape {values.shape} in layer {index}, "
-                    "expected (batch, heads, tokens, width) for both"
+                    f"past_key_values has keys of shape {keys.shape} and values of shape {values.shape} in layer "
+                    f"{index}, expected (batch, heads, tokens, width) for both"
                 )
             layer = cache.layer(index)
             layer.append(keys, values)
@@ -121,9 +121,7 @@ class KeyValueCache:
     def check(self, layers: int) -> None:
         """Raises ValueError if this can't be what a model of so many layers has read. An empty cache can."""
         if self.layers and len(self) != layers:
-            raise ValueError(
-                f"past_key_values has {len(self)} layers, but this model {layers}; is it another model's?"
-            )
+            raise ValueError(f"past_key_values has {len(self)} layers, but this model {layers}; is it another model's?")
         lengths = {layer.length for layer in self.layers}
         if len(lengths) > 1:
             raise ValueError(

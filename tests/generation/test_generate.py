@@ -121,6 +121,19 @@ def test_allowed_words(model):
         model.generate(PROMPT, prefix_allowed_tokens_fn=lambda text, ids: [])
 
 
+def test_a_cache_that_has_read_the_beginning(model):
+    settings = {"max_new_tokens": 5, **NEVER_ENDS}
+    wanted = model.generate(BATCH, attention_mask=MASK, pad_token_id=PAD, **settings)
+    for more in ({}, {"num_beams": 1, "do_sample": True, "num_return_sequences": 2, "temperature": 1e-4}):
+        positions = np.maximum(MASK.cumsum(axis=1) - 1, 0)[:, :3]
+        past = model(BATCH[:, :3], attention_mask=MASK[:, :3], position_ids=positions).past_key_values
+        got = model.generate(BATCH, attention_mask=MASK, pad_token_id=PAD, past_key_values=past, **settings, **more)
+        np.testing.assert_array_equal(got, wanted.repeat(more.get("num_return_sequences", 1), axis=0))
+        assert past.length == 9
+    with pytest.raises(ValueError, match="past_key_values has read 9 tokens and the prompt has 5: pass the whole text"):
+        model.generate(BATCH, past_key_values=past)
+
+
 # -- beams ------------------------------------------------------------------------------------------------------------
 
 
@@ -321,49 +334,3 @@ def test_on_a_gpu(fake_cupy):
         assert isinstance(got, fake_cupy.ndarray)
         if not settings:
             np.testing.assert_array_equal(fake_cupy.asnumpy(got), wanted)
-
-
-# -- bad input --------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("match", "ids", "settings"),
-    [
-        ("the prompt has 3 tokens and max_length, prompt included, is 3", PROMPT, {"max_length": 3}),
-        ("the prompt has 32 tokens, but this model has positions for 32", np.ones((1, 32), int), {"max_new_tokens": 1}),
-        ("input_ids has no tokens", np.zeros((1, 0), int), {}),
-        (r"input_ids is an array of float64 of shape \(1, 3\)", np.zeros((1, 3)), {}),
-        (r"input_ids is an array of int64 of shape \(3,\)", np.zeros(3, int), {}),
-        ("num_return_sequences is 2, but greedy search gives only 1", PROMPT, {"num_return_sequences": 2}),
-        ("num_return_sequences is 5, but 3 beams give only 3", PROMPT, {"num_return_sequences": 5, "num_beams": 3}),
-        ("early_stopping is 'soon'", PROMPT, {"num_beams": 2, "early_stopping": "soon"}),
-        ("num_beams is 0", PROMPT, {"num_beams": 0}),
-        ("temperature is 0.0, expected a number above 0", PROMPT, {"do_sample": True, "temperature": 0.0}),
-        ("top_p is 1.5|top_p is -0.5", PROMPT, {"do_sample": True, "top_p": -0.5}),
-        ("penalty_alpha is 0.6, but .* can't do that yet", PROMPT, {"penalty_alpha": 0.6}),
-        ("generate got 'colour', which is neither", PROMPT, {"colour": 1}),
-        (r"attention_mask has shape \(1, 2\)", PROMPT, {"attention_mask": np.ones((1, 2))}),
-        ("vocabulary has 13 words, but a rule names 13", PROMPT, {"suppress_tokens": [13]}),
-        ("max_new_tokens is 0", PROMPT, {"max_new_tokens": 0}),
-    ],
-)
-def test_bad_input(model, match, ids, settings):
-    with pytest.raises(ValueError, match=match):
-        model.generate(ids, **settings)
-
-
-def test_more_bad_input(model):
-    with pytest.raises(ValueError, match="both inputs and input_ids"):
-        model.generate(PROMPT, input_ids=PROMPT)
-    with pytest.raises(ValueError, match="needs input_ids, or a bos_token_id"):
-        model.generate(bos_token_id=None)
-    with pytest.raises(ValueError, match="a streamer needs num_beams=1"):
-        model.generate(PROMPT, num_beams=2, streamer=TextStreamer(Words()))
-    with pytest.raises(ValueError, match="TextStreamer writes one text, but the batch has 3"):
-        model.generate(BATCH, streamer=TextStreamer(Words()))
-
-
-def test_padding_on_the_right_is_noticed(model, caplog):
-    with caplog.at_level(logging.WARNING):
-        model.generate(BATCH[:, ::-1], attention_mask=MASK[:, ::-1], max_new_tokens=2, pad_token_id=PAD)
-    assert "padded on the right" in caplog.text
