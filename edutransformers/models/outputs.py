@@ -18,6 +18,14 @@ class BaseModelOutput(ModelOutput):
 
 
 @dataclass(repr=False)
+class BaseModelOutputWithPooling(ModelOutput):
+    last_hidden_state: Array | None = None  # (B, T, D)
+    pooler_output: Array | None = None  # (B, D)
+    hidden_states: tuple[Array, ...] | None = None
+    attentions: tuple[Array, ...] | None = None
+
+
+@dataclass(repr=False)
 class BaseModelOutputWithPoolingAndCrossAttentions(ModelOutput):
     last_hidden_state: Array | None = None  # (B, T, D)
     pooler_output: Array | None = None  # (B, D)
@@ -116,9 +124,62 @@ class QuestionAnsweringModelOutput(ModelOutput):
 
 
 @dataclass(repr=False)
+class ImageClassifierOutput(ModelOutput):
+    loss: Array | None = None
+    logits: Array | None = None  # (B, labels)
+    hidden_states: tuple[Array, ...] | None = None
+    attentions: tuple[Array, ...] | None = None
+
+
+@dataclass(repr=False)
+class MaskedImageModelingOutput(ModelOutput):
+    loss: Array | None = None
+    reconstruction: Array | None = None  # (B, C, H, W)
+    hidden_states: tuple[Array, ...] | None = None
+    attentions: tuple[Array, ...] | None = None
+
+
+@dataclass(repr=False)
 class BertForPreTrainingOutput(ModelOutput):
     loss: Array | None = None
     prediction_logits: Array | None = None  # (B, T, V)
     seq_relationship_logits: Array | None = None  # (B, 2)
     hidden_states: tuple[Array, ...] | None = None
     attentions: tuple[Array, ...] | None = None
+
+
+@dataclass(repr=False)
+class Wav2Vec2BaseModelOutput(ModelOutput):
+    last_hidden_state: Array | None = None  # (B, T, D)
+    extract_features: Array | None = None  # (B, T, C): the normed frames before the encoder
+    hidden_states: tuple[Array, ...] | None = None
+    attentions: tuple[Array, ...] | None = None
+
+
+@dataclass(repr=False)
+class CausalLMOutput(ModelOutput):
+    loss: Array | None = None
+    logits: Array | None = None  # (B, T, V)
+    hidden_states: tuple[Array, ...] | None = None
+    attentions: tuple[Array, ...] | None = None
+
+
+@dataclass(repr=False)
+class XVectorOutput(ModelOutput):
+    loss: Array | None = None
+    logits: Array | None = None  # (B, X)
+    embeddings: Array | None = None  # (B, X): one vector a recording
+    hidden_states: tuple[Array, ...] | None = None
+    attentions: tuple[Array, ...] | None = None
+
+
+@dataclass(repr=False)
+class Wav2Vec2ForPreTrainingOutput(ModelOutput):
+    loss: Array | None = None
+    projected_states: Array | None = None  # (B, T, P)
+    projected_quantized_states: Array | None = None  # (B, T, P)
+    codevector_perplexity: Array | None = None
+    hidden_states: tuple[Array, ...] | None = None
+    attentions: tuple[Array, ...] | None = None
+    contrastive_loss: Array | None = None
+    diversity_loss: Array | None = None

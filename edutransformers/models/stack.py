@@ -46,12 +46,14 @@ class LayerStack(Module):
         return_weights=False,
         return_hidden_states=False,
         generator=None,
+        skipped=(),
     ):
         """-> (StackOutput, cache)
 
         visible (B|1, 1, T|1, S) booleans; source (B, S', D) an encoder's states; head_mask (L, 1, H, 1, 1);
         past       what was read before x
         use_cache  remember x's keys and values: in `past`, or in a new KeyValueCache
+        skipped    for each layer whether it is left out this time (LayerDrop): then its output is its input
         """
         recomputing = self.gradient_checkpointing and keeping()
         if use_cache and past is None and not recomputing:  # a second run would remember everything twice
@@ -61,14 +63,16 @@ class LayerStack(Module):
         for index, layer in enumerate(self.steps()):
             if past is not None:
                 options["past"] = past.layer(index)
-            (x, weights, cross_weights), cache = layer.forward(
-                x,
-                visible,
-                None if head_mask is None else head_mask[index],
-                generator=generator,
-                return_weights=return_weights,
-                **options,
-            )
+            weights = cross_weights = cache = None
+            if not (skipped and skipped[index]):
+                (x, weights, cross_weights), cache = layer.forward(
+                    x,
+                    visible,
+                    None if head_mask is None else head_mask[index],
+                    generator=generator,
+                    return_weights=return_weights,
+                    **options,
+                )
             if return_hidden_states:
                 hidden_states.append(x)
             attentions.append(weights)
@@ -85,7 +89,7 @@ class LayerStack(Module):
         d_hidden_states, d_weights, d_cross_weights = d_output
         dx, dsource = d_hidden_states[-1], None
         for index in reversed(range(len(cache))):
-            if dx is not None:
+            if dx is not None and cache[index] is not None:
                 dlayer = (dx, d_weights[index], d_cross_weights[index])
                 dx, dsource_of_layer = self.steps()[index].backward(dlayer, cache[index])
                 dsource = add_gradients(dsource, dsource_of_layer)
