@@ -91,7 +91,6 @@ class GPT2Config(PretrainedConfig):
         reorder_and_upcast_attn=False,
         **kwargs,
     ):
-        super().__init__(bos_token_id=bos_token_id, eos_token_id=eos_token_id, **kwargs)
         self.vocab_size = vocab_size
         self.n_positions = n_positions
         self.n_embd = n_embd
@@ -114,6 +113,8 @@ class GPT2Config(PretrainedConfig):
         self.scale_attn_by_inverse_layer_idx = scale_attn_by_inverse_layer_idx
         # Of no effect here: scores are always made so that float16 does not overflow (functional/attention.py).
         self.reorder_and_upcast_attn = reorder_and_upcast_attn
+        # Last, so that a field's other name counts too: GPT2Config(hidden_size=96).
+        super().__init__(bos_token_id=bos_token_id, eos_token_id=eos_token_id, **kwargs)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

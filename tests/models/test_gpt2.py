@@ -52,6 +52,11 @@ def test_sizes(shape):
     assert model.num_parameters() == SIZES[shape]
 
 
+def test_the_other_names_of_its_fields():
+    config = GPT2Config(hidden_size=96, num_attention_heads=3, num_hidden_layers=5, max_position_embeddings=77)
+    assert (config.n_embd, config.n_head, config.n_layer, config.n_positions) == (96, 3, 5, 77)
+
+
 def test_fresh_weights():
     """Layers that add to the shortcut start smaller by √(2L)."""
     config = GPT2Config(**{**TINY, "n_embd": 60, "vocab_size": 500, "initializer_range": 0.05, "n_layer": 8})
