@@ -92,12 +92,11 @@ class CausalTask(VocabularyTask):
     `logits_to_keep`, in inference: scores for so many of the last tokens alone (0: all). A generator needs one.
     """
 
-    def forward(self, *inputs, logits_to_keep: int = 0, **options):
+    def forward(self, *inputs, labels=None, logits_to_keep: int = 0, **options):
         if not logits_to_keep:
-            return super().forward(*inputs, **options)
-        if keeping() or options.get("labels") is not None:
+            return super().forward(*inputs, labels=labels, **options)
+        if keeping() or labels is not None:
             raise ValueError("logits_to_keep is for inference without labels: the loss and backward need all logits")
-        options.pop("labels", None)
         states, _ = self.base_model.forward(*inputs, **options)
         logits, _ = self.head.forward(states[self.feature][:, -logits_to_keep:])
         return self.output_of(states, None, logits), None

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from edutransformers import BertForMaskedLM, BertTokenizer
+from edutransformers import BertForMaskedLM, BertTokenizer, GPT2Config, GPT2DoubleHeadsModel, GPT2LMHeadModel
 from edutransformers.training import (
     DataCollatorForLanguageModeling,
     Dataset,
@@ -12,6 +12,7 @@ from edutransformers.training import (
     TrainerCallback,
     TrainingArguments,
 )
+from edutransformers.training.columns import label_names, taken_columns
 from tests.training.toy import accuracy, assert_same_weights, toy_data, toy_model, toy_trainer
 
 
@@ -177,3 +178,13 @@ def test_bad_numbers_of_workers():
         TrainingArguments("x", dataloader_prefetch_factor=2)
     with pytest.raises(ValueError, match="dataloader_prefetch_factor is 0"):
         TrainingArguments("x", dataloader_num_workers=1, dataloader_prefetch_factor=0)
+
+
+@pytest.mark.parametrize(
+    "model, labels", [(GPT2LMHeadModel, ["labels"]), (GPT2DoubleHeadsModel, ["labels", "mc_labels"])]
+)
+def test_labels_of_decoders_are_found(model, labels):
+    config = GPT2Config(vocab_size=11, n_embd=6, n_layer=1, n_head=2, n_positions=8)
+    found = label_names(model(config))
+    assert sorted(name for name in found if "label" in name) == labels
+    assert {"labels", "input_ids", "attention_mask"} <= taken_columns(model(config), found)
