@@ -7,8 +7,8 @@ counts goes to the words that follow the three before it, and so on down to sing
     p(w | h) = max(c(h w) − D(c(h w)), 0) / c(h ·)  +  γ(h) p(w | h'),      h' = h without its first word
     γ(h) = Σ_w D(c(h w)) / c(h ·),                                          what the discounts set free
 
-In all orders but the highest, c is not how often h w occurs but how many different words stand before it: "Francisco" is
-frequent, but follows only "San". The discounts follow from n_i, the number of n-grams that occur i times:
+In all orders but the highest, c is not how often h w occurs but how many different words stand before it: "Francisco"
+is frequent, but follows only "San". The discounts follow from n_i, the number of n-grams that occur i times:
 
     Y = n_1 / (n_1 + 2 n_2),   D(i) = i − (i + 1) Y n_{i+1} / n_i   for i = 1, 2 and (from there on) 3
 

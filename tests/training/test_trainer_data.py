@@ -181,7 +181,7 @@ def test_bad_numbers_of_workers():
 
 
 @pytest.mark.parametrize(
-    "model, labels", [(GPT2LMHeadModel, ["labels"]), (GPT2DoubleHeadsModel, ["labels", "mc_labels"])]
+    ("model", "labels"), [(GPT2LMHeadModel, ["labels"]), (GPT2DoubleHeadsModel, ["labels", "mc_labels"])]
 )
 def test_labels_of_decoders_are_found(model, labels):
     config = GPT2Config(vocab_size=11, n_embd=6, n_layer=1, n_head=2, n_positions=8)
