@@ -18,7 +18,7 @@ class CTCCache(NamedTuple):
     log_y: Array  # (B, T, C) log-probabilities of the classes
     visits: Array  # (B, T, L) γ: the probability that the alignment is in state s at time t
     states: Array  # (B, L) the class that each state emits
-    real: Array  # (B, T, 1) booleans: False behind an example's last frame
+    input_lengths: Array  # (B,)
     factor: Array  # (B,) 1; nan, or 0 with zero_infinity, where no alignment exists
     dtype: np.dtype  # the logits' own
 
@@ -55,42 +55,36 @@ def ctc_loss(logits, targets, input_lengths, target_lengths, blank: int = 0, zer
     Source: Graves et al. 2006, "Connectionist Temporal Classification", sections 3 and 4.
     """
     xp, dtype = array_module(logits), logits.dtype
-    frames, width = logits.shape[1], targets.shape[1]
-    length, last = input_lengths[:, None], 2 * target_lengths[:, None]  # (B, 1)
-    rows = xp.arange(len(targets))
+    batch, width = targets.shape
+    labels = xp.where(xp.arange(width) < target_lengths[:, None], targets, blank)
+    states = xp.full((batch, 2 * width + 1), blank, dtype=labels.dtype)  # (B, L)
+    states[:, 1::2] = labels
+    may_skip = xp.zeros(states.shape, dtype=bool)
+    may_skip[:, 3::2] = labels[:, 1:] != labels[:, :-1]
 
     log_y = log_softmax(in_float32(logits))  # (B, T, C)
-    states = xp.full((len(targets), 2 * width + 1), blank, dtype=targets.dtype)  # (B, L)
-    states[:, 1::2] = xp.where(xp.arange(width) < target_lengths[:, None], targets, blank)
-
-    steps, places = xp.arange(frames + 1), xp.arange(2 * width + 1)
-    waiting = xp.where(places == last, 0.0, IMPOSSIBLE)  # (B, L) log-probabilities behind the last frame
-    log_emitted = xp.empty((frames + 1, *states.shape))  # (T + 1, B, L), float64: sums over all T grow large
-    log_emitted[:-1] = log_y[rows[:, None], steps[:-1, None, None], states]
-    log_emitted[-1] = 0
-    real = (steps[:, None] < input_lengths)[..., None] & (places <= last)
-    log_emitted = xp.maximum(xp.where(real, log_emitted, waiting), IMPOSSIBLE)
-
-    may_skip = xp.zeros(states.shape, dtype=bool)
-    may_skip[:, 3::2] = states[:, 3::2] != states[:, 1:-2:2]
-    start = xp.where(places == 0, 0.0, IMPOSSIBLE) + xp.zeros(states.shape)  # one frame before the first
-
+    last = 2 * target_lengths  # the last state
+    log_emitted = _emissions(log_y, states, last, input_lengths, blank)  # (T + 1, B, L)
+    places = xp.arange(states.shape[1])
+    start, end = (xp.where(places == place, 0.0, IMPOSSIBLE) for place in (xp.zeros_like(last[:, None]), last[:, None]))
     if keeping():
-        log_alpha, log_beta = _both_directions(log_emitted, may_skip, start, waiting, log_y.dtype)
+        log_alpha, log_beta = _both_directions(log_emitted, may_skip, start, end, log_y.dtype)
     else:
         log_alpha = _forward_variables(log_emitted, may_skip, start, log_y.dtype)
-    log_p = log_alpha[-1][rows, last[:, 0]]  # (B,)
+    log_p = log_alpha[-1][xp.arange(batch), last]  # (B,)
     impossible = log_p < 0.5 * IMPOSSIBLE
     losses = xp.where(impossible, 0.0 if zero_infinity else xp.inf, -log_p).astype(log_y.dtype)
     if not keeping():
         return losses, None
 
     log_p = xp.where(impossible, 0.0, log_p)  # where there is no alignment no state is visited
-    log_visits = (log_alpha + log_beta - log_emitted)[:-1] - log_p[:, None]
-    visits = xp.exp(log_visits.astype(log_y.dtype)).transpose(1, 0, 2)
+    log_visits = log_alpha[:-1] + log_beta[:-1]
+    log_visits -= log_emitted[:-1]
+    log_visits -= log_p[:, None]
+    visits = log_visits.astype(log_y.dtype)
+    xp.exp(visits, out=visits)
     factor = xp.where(impossible, 0.0 if zero_infinity else xp.nan, 1.0).astype(log_y.dtype)
-    inside = (steps[:-1] < length)[..., None]
-    return losses, keep(CTCCache, log_y, visits, states, inside, factor, dtype)
+    return losses, keep(CTCCache, log_y, visits.transpose(1, 0, 2), states, input_lengths, factor, dtype)
 
 
 def ctc_loss_backward(dlosses, cache):
@@ -111,13 +105,34 @@ def ctc_loss_backward(dlosses, cache):
     what the model says less what the alignments say (the paper's equation 16). It is zero behind the last frame. Where
     no alignment exists it is nan, or 0 with zero_infinity.
     """
-    log_y, visits, states, real, factor, dtype = cache
+    log_y, visits, states, input_lengths, factor, dtype = cache
     xp = array_module(log_y)
     emits = (states[:, :, None] == xp.arange(log_y.shape[2])).astype(visits.dtype)  # (B, L, C)
     dx = xp.exp(log_y)
     dx -= visits @ emits
     dx *= (factor * dlosses)[:, None, None]
-    return xp.where(real, dx, 0).astype(dtype, copy=False)
+    inside = xp.arange(log_y.shape[1]) < input_lengths[:, None]
+    return xp.where(inside[..., None], dx, 0).astype(dtype, copy=False)
+
+
+def _emissions(log_y, states, last, input_lengths, blank: int):
+    """log y_t(s), (T + 1, B, L): the log-probability of each state's class, from a table with two more columns.
+
+    column C      for states behind the last: impossible
+    column C + 1  for the last state: the blank, and behind the last frame certain, where all else is impossible
+    """
+    xp = array_module(log_y)
+    batch, frames, classes = log_y.shape
+    behind = xp.arange(frames + 1)[:, None] >= input_lengths  # (T + 1, B)
+    table = xp.full((frames + 1, batch, classes + 2), IMPOSSIBLE, dtype=log_y.dtype)
+    table[:-1, :, :classes] = xp.maximum(log_y.transpose(1, 0, 2), IMPOSSIBLE)
+    table = xp.where(behind[..., None], IMPOSSIBLE, table)
+    table[..., classes + 1] = xp.where(behind, 0.0, table[..., blank])
+
+    places, last = xp.arange(states.shape[1]), last[:, None]
+    columns = xp.where(places < last, states, xp.where(places == last, classes + 1, classes))
+    columns += xp.arange(batch)[:, None] * (classes + 2)
+    return xp.take(table.reshape(frames + 1, -1), columns, axis=1)
 
 
 def _both_directions(log_emitted, may_skip, start, end, dtype):
@@ -125,7 +140,7 @@ def _both_directions(log_emitted, may_skip, start, end, dtype):
 
     Reversed, a path skips from s to s − 2 where it skipped from s − 2 to s.
     """
-    xp = array_module(log_emitted)
+    xp, batch = array_module(log_emitted), len(start)
     may_skip_back = xp.zeros_like(may_skip)
     may_skip_back[:, 2:] = may_skip[:, :1:-1]
     both = _forward_variables(
@@ -134,7 +149,6 @@ def _both_directions(log_emitted, may_skip, start, end, dtype):
         xp.concatenate([start, end[:, ::-1]]),
         dtype,
     )
-    batch = len(start)
     return both[:, :batch], both[::-1, batch:, ::-1]
 
 
@@ -145,7 +159,7 @@ def _forward_variables(log_emitted, may_skip, start, dtype):
     that the digits of `dtype` (the logits') do for it; the sums, which reach thousands, are float64.
     """
     xp = array_module(log_emitted)
-    log_alpha = xp.empty_like(log_emitted)
+    log_alpha = xp.empty(log_emitted.shape)
     padded = xp.full((start.shape[0], start.shape[1] + 2), IMPOSSIBLE)  # two columns before the first state
     stay, advance, skip = padded[:, 2:], padded[:, 1:-1], padded[:, :-2]
     stay[...] = start
