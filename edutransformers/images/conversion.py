@@ -142,6 +142,17 @@ def to_channels(
     return np.array(to_pil_image(image, input_data_format=ChannelDimension.LAST).convert("L"))[..., None]
 
 
+def to_plain_mode(image: Image.Image) -> Image.Image:
+    """An image of a mode whose numbers are brightness from 0 to 255: L, RGB and RGBA as they are.
+
+    Palettes (numbers of colours), ink, other colour spaces and grey with opacity become RGB; black and white, and grey
+    of more than 8 bits, L.
+    """
+    if image.mode in ("L", "RGB", "RGBA"):
+        return image
+    return to_channels(image, 1 if image.mode in GREY_MODES else 3)
+
+
 def to_eight_bits(image: Image.Image) -> Image.Image:
     """A grey image of 16 bits, 32 bits or floats with 8 bits; any other as it is.
 

@@ -19,7 +19,6 @@ from ..logging import get_logger
 from ..preprocessor import BatchFeature, Preprocessor
 from .channels import ChannelDimension, get_image_size, to_channel_dimension_format
 from .conversion import (
-    GREY_MODES,
     channels_last,
     check_has_pixels,
     check_is_finite,
@@ -27,6 +26,7 @@ from .conversion import (
     is_scaled_image,
     layout_of_image,
     to_channels,
+    to_plain_mode,
 )
 from .loading import load_image
 from .sizes import get_size_dict, output_size
@@ -97,7 +97,10 @@ class BaseImageProcessor(Preprocessor):
 
         `input_data_format` says the layout of arrays whose shape does not tell it.
         """
-        return [self._array_of(image, input_data_format) for image in make_list_of_images(images)]
+        images = make_list_of_images(images)
+        if not images:
+            raise ValueError("an empty list of images; expected at least one")
+        return [self._array_of(image, input_data_format) for image in images]
 
     def _array_of(self, image, input_data_format) -> np.ndarray:
         wanted = self._channels()
@@ -129,10 +132,7 @@ class BaseImageProcessor(Preprocessor):
             found = len(image.getbands()) if isinstance(image, Image.Image) else image.shape[-1]
             plain = not isinstance(image, Image.Image) or image.mode in ("L", "RGB")
             return image if found == wanted and plain else to_channels(image, wanted)
-        if convert is None and isinstance(image, Image.Image) and image.mode not in ("L", "RGB", "RGBA"):
-            # The numbers of these modes (places in a palette, ink, 16 bits) are no brightness from 0 to 255.
-            return to_channels(image, 1 if image.mode in GREY_MODES else 3)
-        return image
+        return to_plain_mode(image) if convert is None and isinstance(image, Image.Image) else image
 
     # -- the steps ----------------------------------------------------------------------------------------------------
 
@@ -170,10 +170,7 @@ def make_list_of_images(images) -> list:
     An image is a Pillow image, an array with two or three axes, a path, bytes, or an open file.
     """
     if isinstance(images, (list, tuple)):
-        flat = [image for inner in images for image in make_list_of_images(inner)]
-        if not flat and not any(isinstance(inner, (list, tuple)) for inner in images):
-            raise ValueError("an empty list of images; expected at least one")
-        return flat
+        return [image for inner in images for image in make_list_of_images(inner)]
     if isinstance(images, (str, bytes, bytearray, memoryview, os.PathLike, Image.Image)) or hasattr(images, "read"):
         return [images]
     if not _is_array(images):

@@ -41,7 +41,7 @@ def resize(
     everything else returns uint8. `return_numpy=False` gives a Pillow image, `reducing_gap` is Pillow's.
     """
     height, width = _pair(size, "size")
-    resample = PILImageResampling.BILINEAR if resample is None else PILImageResampling(resample)
+    resample = PILImageResampling.BILINEAR if resample is None else pillow_filter(resample, "resample")
     was_unit_range = False
     if isinstance(image, Image.Image):
         layout = ChannelDimension.LAST
@@ -190,6 +190,14 @@ def _around(values, ndim: int, layout: ChannelDimension) -> list[tuple]:
         raise ValueError(f"padding is {values!r}; expected n, (before, after) or ((above, below), (left, right))")
     image_axes = [(0, 0), rows, columns] if layout is ChannelDimension.FIRST else [rows, columns, (0, 0)]
     return [(0, 0)] * (ndim - 3) + image_axes
+
+
+def pillow_filter(value: int, name: str, allowed=tuple(PILImageResampling)) -> PILImageResampling:
+    """One of Pillow's filters by its number."""
+    if value not in list(allowed):
+        known = ", ".join(f"{int(filter)} ({filter.name.lower()})" for filter in sorted(allowed))
+        raise ValueError(f"{name} is {value!r}; expected one of Pillow's filters {known}")
+    return PILImageResampling(value)
 
 
 def _pair(size, name: str) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""Pipelines: from raw text to a result, in one call.
+"""Pipelines: from raw text, pictures or sound to a result, in one call.
 
     classify = pipeline("sentiment-analysis")
     classify("What a film!")                        # [{'label': 'POSITIVE', 'score': …}]
@@ -15,6 +15,7 @@ _HOMES = {
     "ClassificationFunction": "text_classification",
     "FeatureExtractionPipeline": "feature_extraction",
     "FillMaskPipeline": "fill_mask",
+    "ImageClassificationPipeline": "image_classification",
     "KeyDataset": "datasets",
     "KeyPairDataset": "datasets",
     "NerPipeline": "token_classification",

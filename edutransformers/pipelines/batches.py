@@ -23,6 +23,9 @@ def _join_values(values: list, key: str, tokenizer, side: str):
         return values
     if len({value.shape[1:] for value in values}) == 1:
         return np.concatenate(values)
+    if len({value.shape[2:] for value in values}) > 1:
+        sizes = ", ".join(" × ".join(map(str, value.shape[2:])) for value in values[:4])
+        raise ValueError(f"{key} of different sizes ({sizes}) make no batch; use batch_size=1, or one size for all")
     longest = max(value.shape[1] for value in values)
     fill = _fill(key, tokenizer)
     return np.concatenate([_pad(value, longest, fill, side) for value in values])

@@ -81,6 +81,9 @@ PIPELINE_REGISTRY = PipelineRegistry(
         ),
         "question-answering": Task("question_answering.QuestionAnsweringPipeline", "AutoModelForQuestionAnswering"),
         "text-generation": Task("text_generation.TextGenerationPipeline", "AutoModelForCausalLM"),
+        "image-classification": Task(
+            "image_classification.ImageClassificationPipeline", "AutoModelForImageClassification"
+        ),
         "feature-extraction": Task("feature_extraction.FeatureExtractionPipeline", "AutoModel"),
     },
     aliases={"sentiment-analysis": "text-classification", "ner": "token-classification"},
