@@ -12,6 +12,8 @@ from .configs import AutoConfig
 from .models import (
     AutoModel,
     AutoModelForCausalLM,
+    AutoModelForImageClassification,
+    AutoModelForMaskedImageModeling,
     AutoModelForMaskedLM,
     AutoModelForMultipleChoice,
     AutoModelForNextSentencePrediction,
@@ -31,6 +33,8 @@ __all__ = [
     "AutoImageProcessor",
     "AutoModel",
     "AutoModelForCausalLM",
+    "AutoModelForImageClassification",
+    "AutoModelForMaskedImageModeling",
     "AutoModelForMaskedLM",
     "AutoModelForMultipleChoice",
     "AutoModelForNextSentencePrediction",

@@ -48,6 +48,15 @@ ARCHITECTURES: dict[str, Architecture] = {
             "AutoModelForQuestionAnswering": "GPT2ForQuestionAnswering",
         },
     ),
+    "vit": Architecture(
+        "models.vit",
+        "ViTConfig",
+        {
+            "AutoModel": "ViTModel",
+            "AutoModelForImageClassification": "ViTForImageClassification",
+            "AutoModelForMaskedImageModeling": "ViTForMaskedImageModeling",
+        },
+    ),
 }
 
 registered_configs: dict[str, type] = {}  # model type -> config class

@@ -115,3 +115,11 @@ class AutoModelForMultipleChoice(_AutoModel):
 
 class AutoModelForQuestionAnswering(_AutoModel):
     """The model that finds the answer to a question within a text."""
+
+
+class AutoModelForImageClassification(_AutoModel):
+    """The model that classifies pictures."""
+
+
+class AutoModelForMaskedImageModeling(_AutoModel):
+    """The model that paints hidden patches of a picture."""

@@ -27,7 +27,7 @@ class MultiHeadAttention(Module):
         y = merge(softmax(q kᵀ/√K) v) W_o + b_o
 
     x (B, T, D) asks; the keys and values come from x itself (self-attention) or from `source` (B, S, D) (cross-
-    attention: a decoder that looks at an encoder, with any number of keys S).
+    attention: a decoder that looks at an encoder, with any number of keys S). `qkv_bias=False`: W_o alone has a bias.
     """
 
     def __init__(
@@ -37,14 +37,15 @@ class MultiHeadAttention(Module):
         dropout: float = 0.0,
         relative: RelativePositions | None = None,
         source_width: int | None = None,
+        qkv_bias: bool = True,
         generator=None,
     ):
         if width % heads:
             raise ValueError(f"the width {width} is not a multiple of the number of attention heads {heads}")
         self.heads = heads
-        self.query = Linear(width, width, generator=generator)
-        self.key = Linear(source_width or width, width, generator=generator)
-        self.value = Linear(source_width or width, width, generator=generator)
+        self.query = Linear(width, width, qkv_bias, generator)
+        self.key = Linear(source_width or width, width, qkv_bias, generator)
+        self.value = Linear(source_width or width, width, qkv_bias, generator)
         self.relative = relative
         self.dropout = Dropout(dropout)
         self.output = Linear(width, width, generator=generator)

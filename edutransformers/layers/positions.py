@@ -1,4 +1,4 @@
-"""Telling a transformer where a token stands: learned, sinusoidal and relative positions."""
+"""Telling a transformer where a token stands: learned positions in a row or a grid, sinusoidal and relative ones."""
 
 from typing import NamedTuple
 
@@ -6,6 +6,7 @@ import numpy as np
 
 from ..backend import Array, array_module, as_array_like
 from ..functional.embedding import embedding
+from ..functional.interpolation import interpolate, interpolate_backward
 from ..module import Buffer, Module, Parameter, keep, normal_
 from .embedding import WRONG_POSITION, Embedding, check_ids
 
@@ -14,6 +15,56 @@ class LearnedPositions(Embedding):
     """A learned vector for each position 0 … P−1: an Embedding whose ids are positions.   ids (…) -> (…, D)"""
 
     wrong_id = WRONG_POSITION
+
+
+class GridPositions(Module):
+    """A learned vector for each place of a grid, row by row, behind `extra` tokens; at any size of the grid.
+
+        y = W                                          for the grid (h, w) that the weight was made for
+        y = [W[:extra], bicubic(W[extra:], h′, w′)]    for another (Dosovitskiy et al. 2020, section 3.2)
+
+    `weight` is (1, extra + h·w, D), y (1, extra + h′·w′, D).
+    """
+
+    def __init__(self, grid: tuple[int, int], width: int, extra: int = 1, generator=None):
+        self.grid = grid
+        self.extra = extra
+        self.weight = Parameter(np.zeros((1, extra + grid[0] * grid[1], width), dtype=np.float32))
+        self.initialize_now(generator)
+
+    def initialize(self, generator, std=0.02):
+        normal_(self.weight, generator, std)
+
+    def forward(self, grid: tuple[int, int]):
+        y = self.weight.data
+        if grid != self.grid:
+            places = interpolate(_as_picture(y[:, self.extra :], self.grid), grid, "bicubic")
+            y = array_module(y).concatenate([y[:, : self.extra], _as_rows(places)], axis=1)
+        return y, keep(grid)
+
+    def backward(self, dy, cache):
+        """dy (1, extra + h′·w′, D). Sizes have no gradient, so nothing is returned."""
+        (grid,) = cache
+        if grid == self.grid:
+            self.weight.accumulate(dy.copy())
+            return
+        dplaces = interpolate_backward(_as_picture(dy[:, self.extra :], grid), self.grid, "bicubic")
+        xp = array_module(dy)
+        self.weight.accumulate(xp.concatenate([dy[:, : self.extra], _as_rows(dplaces)], axis=1))
+
+    def extra_repr(self):
+        rows, columns = self.grid
+        return f"{self.extra} + {rows}×{columns} places of {self.weight.shape[-1]}"
+
+
+def _as_picture(x, grid):
+    """(1, h·w, D) -> (1, D, h, w)"""
+    return x.reshape(1, *grid, x.shape[-1]).transpose(0, 3, 1, 2)
+
+
+def _as_rows(x):
+    """(1, D, h, w) -> (1, h·w, D)"""
+    return x.transpose(0, 2, 3, 1).reshape(1, -1, x.shape[1])
 
 
 def sinusoids(positions: int, width: int, interleaved: bool = True) -> np.ndarray:

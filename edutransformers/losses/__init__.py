@@ -5,6 +5,7 @@ from .binary_cross_entropy import BCEWithLogitsLoss
 from .contrastive import ContrastiveLoss
 from .cross_entropy import CrossEntropyLoss
 from .ctc import CTCLoss
+from .masked_image import MaskedImageLoss
 from .regression import L1Loss, MSELoss, SmoothL1Loss
 from .tasks import ClassificationLoss, NextTokenLoss, SpanLoss
 
@@ -17,6 +18,7 @@ __all__ = [
     "CrossEntropyLoss",
     "L1Loss",
     "MSELoss",
+    "MaskedImageLoss",
     "NextTokenLoss",
     "SmoothL1Loss",
     "SpanLoss",

@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..backend import array_module
 from ..functional.precision import sum_dtype
 from ..layers import (
     Activation,
@@ -22,6 +21,7 @@ from ..layers import (
     DropoutLinear,
     Embedding,
     FeedForward,
+    FirstTokenPooler,
     LayerNorm,
     LearnedPositions,
     Linear,
@@ -257,29 +257,11 @@ class BertEncoder(LayerStack):
         super().__init__(BertLayer(config) for _ in range(config.num_hidden_layers))
 
 
-class PoolerCache(NamedTuple):
-    shape: tuple
-    dense: tuple
-    activation: tuple
-
-
-class BertPooler(Module):
+class BertPooler(FirstTokenPooler):
     """p = tanh(W x[0] + b): the first token's ([CLS]) last state, transformed.   x (B, T, D) -> p (B, D)"""
 
     def __init__(self, config: BertConfig):
-        self.dense = Linear(config.hidden_size, config.hidden_size)
-        self.activation = Activation("tanh")
-
-    def forward(self, x):
-        p, dense_cache = self.dense.forward(x[:, 0])
-        p, activation_cache = self.activation.forward(p)
-        return p, keep(PoolerCache, x.shape, dense_cache, activation_cache)
-
-    def backward(self, dp, cache):
-        dp = self.activation.backward(dp, cache.activation)
-        dx = array_module(dp).zeros(cache.shape, dtype=dp.dtype)
-        dx[:, 0] = self.dense.backward(dp, cache.dense)  # the other tokens did not take part
-        return dx
+        super().__init__(config.hidden_size, config.hidden_size, "tanh")
 
 
 class PredictionHeadCache(NamedTuple):

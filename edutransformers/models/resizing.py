@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from ..backend import array_module, random_normal
+from ..layers import Embedding
 from ..module import Module, Parameter
 
 
 def resized_vocabulary(model, new_size: int | None, pad_to_multiple_of: int | None) -> int:
     """The size that `resize_token_embeddings` was asked for. Raises TypeError or ValueError for what is no size."""
+    if not isinstance(model.get_input_embeddings(), Embedding):
+        raise TypeError(f"{type(model).__name__} has no vocabulary: its inputs are no words")
     size = model.get_input_embeddings().weight.shape[0] if new_size is None else new_size
     for name, value in (("new_num_tokens", size), ("pad_to_multiple_of", pad_to_multiple_of)):
         if value is not None and (not isinstance(value, int) or isinstance(value, bool)):

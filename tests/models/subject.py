@@ -26,6 +26,7 @@ class Subject:
     unused: tuple[str, ...] = ()  # parameters that no output depends on (a table that checkpoints hold for nothing)
     flat: tuple[str, ...] = ()  # ends of names of parameters whose gradient is 0 by mathematics
     loss_sees_padding: bool = False  # a loss over the tokens of a text, the padding among them (question answering)
+    loss_falls_to: float = 0.05  # of its start, learning one batch by heart; an absolute error's gradient never shrinks
     pads: bool = True  # whether examples may be of different lengths; pictures of a batch are all of one size
     fill = {"attention_mask": 0, "labels": -100, "token_type_ids": 0}  # what padding is made of
 

@@ -35,12 +35,27 @@ def original_of(model, dtype="float64"):
     copy_weights(model, theirs)
     if MAJOR >= 5 and theirs.main_input_name == "input_ids":
         theirs.loss_function = causal_loss  # theirs goes down to float32 for this one loss
+    if MAJOR >= 5 and theirs.main_input_name == "pixel_values":
+        theirs.config._attn_implementation = "in its own number type"
     return theirs
 
 
 def causal_loss(logits, labels, vocab_size, **kwargs):
     """What the original's own function computes, without its cast to float32."""
     return torch.nn.functional.cross_entropy(logits[:, :-1].reshape(-1, vocab_size), labels[:, 1:].reshape(-1))
+
+
+def exact_attention(module, query, key, value, attention_mask, scaling=None, dropout=0.0, **kwargs):
+    """What the eager attention of their vision models computes, without its softmax in float32."""
+    scores = query @ key.transpose(2, 3) * scaling
+    if attention_mask is not None:
+        scores = scores + attention_mask
+    weights = torch.nn.functional.dropout(torch.softmax(scores, dim=-1), p=dropout, training=module.training)
+    return (weights @ value).transpose(1, 2).contiguous(), weights
+
+
+if MAJOR >= 5:
+    transformers.AttentionInterface.register("in its own number type", exact_attention)
 
 
 def copy_weights(ours, theirs) -> None:
@@ -70,6 +85,8 @@ def run_original(theirs, batch: dict, names=None, seed: int = 0) -> Result:
     theirs.zero_grad()
     inputs = {name: to_torch(x) for name, x in batch.items()}
     floats = {name: inputs[name].requires_grad_() for name, x in batch.items() if is_float_input(name, x)}
+    if "bool_masked_pos" in inputs:  # as booleans they are counted in float32, whatever the model's number type
+        inputs["bool_masked_pos"] = inputs["bool_masked_pos"].to(inputs["pixel_values"].dtype)
     mask = inputs.get("attention_mask")
     has_choices = main_input(batch).ndim == (4 if "inputs_embeds" in batch else 3)
     if MAJOR >= 5 and mask is not None and mask.ndim == 3 and not has_choices:

@@ -3,7 +3,7 @@
     PYTHONPATH=. python -m tests.reference.make_fixtures      in an environment with transformers 5.x, then
     PYTHONPATH=. python -m tests.reference.make_fixtures      in one with transformers 4.34.1 (what 5.x dropped)
 
-Names of architectures as arguments (bert, gpt2) make theirs alone. Each case becomes
+Names of architectures as arguments (bert, gpt2, …) make theirs alone. Each case becomes
 tests/fixtures/models/<architecture>_<case>.json: fingerprints (norm and random projections) of every output, of every
 parameter's gradient and of every float input's gradient; once from the loss, once from random gradients for all other
 outputs. Weights and inputs are not stored: they follow from their names (tests/models/seeded.py).
@@ -14,14 +14,14 @@ from __future__ import annotations
 import json
 import sys
 
-from tests.models import bert_cases, gpt2_cases
+from tests.models import bert_cases, gpt2_cases, vit_cases
 from tests.models.cases import FIXTURES
 from tests.models.proof import fingerprints
 from tests.models.seeded import seeded_normal
 
 from .common import MAJOR, original_of, run_original, torch, transformers
 
-ARCHITECTURES = {"bert": bert_cases, "gpt2": gpt2_cases}
+ARCHITECTURES = {"bert": bert_cases, "gpt2": gpt2_cases, "vit": vit_cases}
 DIGITS = 12  # significant ones
 
 

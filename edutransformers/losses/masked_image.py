@@ -1,0 +1,43 @@
+"""How well hidden patches of a picture were painted in."""
+
+from typing import NamedTuple
+
+from ..backend import Array, array_module, as_array_like
+from ..functional.precision import in_float32
+from ..module import Module, keep
+from .reduction import check_same_shape
+
+
+class MaskedImageCache(NamedTuple):
+    difference: Array  # (B, C, H, W)
+    mask: Array  # (B, 1, H, W)
+    scale: Array
+
+
+class MaskedImageLoss(Module):
+    """L = Σ m |y − x| / (C (Σ m + 10⁻⁵)): the mean error of the hidden pixels (Xie et al. 2021, "SimMIM", section 3.2)
+
+    prediction y and picture x (B, C, H, W), hidden (B, N) booleans, True for those of the h·w patches that count;
+    m (B, 1, H, W) says it for each pixel. Without any hidden patch the loss is 0.
+    """
+
+    def forward(self, prediction, picture, hidden, grid: tuple[int, int]):
+        """grid (h, w): how many patches lie below and beside each other"""
+        check_same_shape(prediction, picture)
+        xp = array_module(prediction)
+        B, C, H, W = prediction.shape
+        difference = in_float32(prediction) - in_float32(picture)
+        mask = as_array_like(hidden, prediction).astype(difference.dtype).reshape(B, 1, *grid)
+        mask = xp.repeat(xp.repeat(mask, H // grid[0], axis=2), W // grid[1], axis=3)
+        scale = 1 / (C * (mask.sum() + 1e-5))
+        loss = (abs(difference) * mask).sum() * scale
+        return loss, keep(prediction.dtype, MaskedImageCache(difference, mask, scale))
+
+    def backward(self, dloss, cache):
+        """dL -> dy, dx.   dy = sign(y − x) m dL / (C (Σ m + 10⁻⁵)),  dx = −dy: the picture itself is compared with."""
+        dtype, (difference, mask, scale) = cache
+        dprediction = array_module(difference).sign(difference)
+        dprediction *= mask
+        dprediction *= scale * dloss
+        dprediction = dprediction.astype(dtype, copy=False)
+        return dprediction, -dprediction
