@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 
 # module -> the public names it holds
 _PUBLIC = {
+    "audio": ("SequenceFeatureExtractor", "Wav2Vec2FeatureExtractor", "Wav2Vec2Processor", "load_audio"),
     "auto": (
         "AutoConfig",
         "AutoFeatureExtractor",
@@ -19,6 +20,8 @@ _PUBLIC = {
         "AutoTokenizer",
         "AutoModel",
         "AutoModelForCausalLM",
+        "AutoModelForImageClassification",
+        "AutoModelForMaskedImageModeling",
         "AutoModelForMaskedLM",
         "AutoModelForMultipleChoice",
         "AutoModelForNextSentencePrediction",
@@ -62,6 +65,15 @@ _PUBLIC = {
         "GPT2LMHeadModel",
         "GPT2Model",
     ),
+    "models.vit": ("ViTConfig", "ViTForImageClassification", "ViTForMaskedImageModeling", "ViTModel"),
+    "models.wav2vec2": ("Wav2Vec2Config", "Wav2Vec2Model"),
+    "models.wav2vec2_heads": (
+        "Wav2Vec2ForAudioFrameClassification",
+        "Wav2Vec2ForCTC",
+        "Wav2Vec2ForSequenceClassification",
+        "Wav2Vec2ForXVector",
+    ),
+    "models.wav2vec2_pretraining": ("Wav2Vec2ForPreTraining",),
     "module": ("Module", "ModelOutput", "Parameter", "inference_mode", "keep"),
     "pipelines": ("pipeline",),
     "teaching.flops": ("flops_report",),

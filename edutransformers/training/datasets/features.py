@@ -7,13 +7,13 @@ opened when they are looked at, so a folder of a million pictures costs a millio
 from __future__ import annotations
 
 import io
-import math
-import wave
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
+from ...audio import read_audio, resample, to_mono
 
 
 class ClassLabel:
@@ -118,8 +118,8 @@ class Audio:
     sampling_rate  resample to this many samples a second; None leaves the file's own rate
     mono           the mean of the channels; otherwise the array is (channels, samples)
 
-    .wav files are read by Python alone; for other formats soundfile is needed, for resampling librosa (the extra
-    `audio` installs both).
+    .wav files need no further package; other formats and another rate need the extra `audio`: see
+    `edutransformers.audio.load_audio`.
     """
 
     sampling_rate: int | None = None
@@ -129,52 +129,13 @@ class Audio:
         """The sound as a dictionary. None stays None."""
         if value is None or (isinstance(value, dict) and "array" in value):
             return value
-        path = str(value["path"] if isinstance(value, dict) else value)
-        samples, rate = _read_wav(path) if path.lower().endswith(".wav") else (None, None)
-        if samples is None:
-            samples, rate = _read_with_soundfile(path)
+        path = value.get("path") if isinstance(value, dict) else value
+        samples, rate = read_audio(value)
         if self.mono:
-            samples = samples.mean(axis=0)
-        if self.sampling_rate is not None and rate != self.sampling_rate:
-            librosa = _optional("librosa", f"resampling {path} from {rate} to {self.sampling_rate} samples a second")
-            samples = librosa.resample(samples, orig_sr=rate, target_sr=self.sampling_rate)
-            rate = self.sampling_rate
-        return {"path": path, "array": samples, "sampling_rate": rate}
-
-
-def _read_wav(path: str):
-    """((channels, samples) float32 from −1 to 1, rate) of a .wav of whole numbers; (None, None) for other kinds."""
-    try:
-        with wave.open(path, "rb") as file:
-            channels, width, rate, count = file.getparams()[:4]
-            data = file.readframes(count)
-    except wave.Error:  # compressed, or floating point
-        return None, None
-    except EOFError as error:
-        raise ValueError(f"{path} is no .wav file: it ends too early") from error
-    if width == 1:  # 8 bits are unsigned
-        whole = np.frombuffer(data, dtype=np.uint8).astype(np.int32) - 128
-    elif width == 3:  # 24 bits: into the upper three bytes of 32
-        padded = np.zeros((len(data) // 3, 4), dtype=np.uint8)
-        padded[:, 1:] = np.frombuffer(data, dtype=np.uint8)[: len(padded) * 3].reshape(-1, 3)
-        whole = padded.reshape(-1).view("<i4") >> 8
-    else:
-        whole = np.frombuffer(data, dtype={2: "<i2", 4: "<i4"}[width])
-    samples = whole.astype(np.float64) * math.ldexp(1.0, 1 - 8 * width)
-    return samples.astype(np.float32).reshape(-1, channels).T, rate
-
-
-def _read_with_soundfile(path: str):
-    soundfile = _optional("soundfile", f"reading {path}")
-    samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    return samples.T, rate
-
-
-def _optional(package: str, purpose: str):
-    try:
-        return __import__(package)
-    except ImportError as error:
-        raise ImportError(f"{purpose} needs {package}: pip install 'edutransformers[audio]'") from error
+            samples = to_mono(samples)
+        if self.sampling_rate is not None:
+            samples, rate = resample(samples, rate, self.sampling_rate), self.sampling_rate
+        return {"path": None if path is None else str(path), "array": samples, "sampling_rate": rate}
 
 
 def _some(names: Sequence[str], most: int = 10) -> str:
