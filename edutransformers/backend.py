@@ -337,6 +337,11 @@ def random_normal(generator: np.random.Generator, shape, std: float, dtype, like
     return values if like is None else as_array_like(values, like)
 
 
+def random_gumbel(generator: np.random.Generator, shape, like: Array) -> Array:
+    """Gumbel noise −log(−log u), in `like`'s number type: argmax(x + noise) is a draw from softmax(x)."""
+    return as_array_like(generator.gumbel(size=shape).astype(like.dtype), like)
+
+
 def random_keep_mask(generator, shape, drop_probability: float, like: Array) -> Array:
     """Booleans, True with probability 1 − drop_probability, to a resolution of 1/65536.
 

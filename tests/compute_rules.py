@@ -19,6 +19,7 @@ HOST_FUNCTIONS = {
     ("models/text_inputs.py", "default_ids"): "makes ids, which the embedding layer moves to its device",
     ("models/text_inputs.py", "default_positions"): "makes ids, which the embedding layer moves to its device",
     ("layers/span_masking.py", "span_mask"): "random numbers are drawn on the host",
+    ("models/wav2vec2_pretraining.py", "sample_negative_indices"): "draws distractors before the training step",
     ("layers/batch_threads.py", "_join"): "joins what threads computed; only host arrays are split over threads",
 }
 CONSTRUCTORS = ("__init__", "build", "initialize", "init_weights")

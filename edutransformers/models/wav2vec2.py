@@ -602,4 +602,4 @@ class Wav2Vec2Model(Wav2Vec2PreTrainedModel):
         """
         if not self.training or self.config.layerdrop == 0:
             return ()
-        return tuple(draw < self.config.layerdrop for draw in generator.random(count).tolist())
+        return tuple(generator.random(count) < self.config.layerdrop)
