@@ -60,8 +60,12 @@ def _fill(function, x, y, slope):
 
 
 def _parts(x, y, slope):
-    """Blocks of x, y and slope; one block if there are few numbers, or if their memory has gaps."""
-    arrays = [array for array in (x, y, slope) if array is not None]
+    """Blocks of x, y and slope, in the order of their memory; one block if there are few numbers, or it has gaps.
+
+    What a convolution returns is (B, C, T) with the channels last in memory: turned back, that is one piece.
+    """
+    by_memory = sorted(range(x.ndim), key=lambda axis: -x.strides[axis])
+    arrays = [array.transpose(by_memory) for array in (x, y, slope) if array is not None]
     if x.size <= BLOCK or not all(array.flags.c_contiguous for array in arrays):
         yield x, y, slope
         return

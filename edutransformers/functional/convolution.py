@@ -206,12 +206,19 @@ def _windows(rows, sizes):
     view = xp.lib.stride_tricks.as_strided(
         rows, (B, G, *sizes.lengths, *sizes.kernel, I), (*steps[:2], *every, *within, steps[-1])
     )  # every window by its place in memory: nothing is copied yet
+    across = math.prod(sizes.lengths[1:])
+    buffer = None
     for examples, groups, first in _chunks(B, sizes, I, xp):
         part = view[examples, groups, first]
-        b, g, n = part.shape[:3]
-        across = math.prod(sizes.lengths[1:])
+        if not part.flags.c_contiguous:  # windows that touch without overlap are in order already
+            buffer = (
+                xp.empty(part.size, dtype=rows.dtype) if buffer is None else buffer
+            )  # the first part is the largest
+            copy = buffer[: part.size].reshape(part.shape)
+            copy[...] = part
+            part = copy
         place = examples, groups, slice(first.start * across, first.stop * across)
-        yield place, xp.ascontiguousarray(part).reshape(b, g, n * across, -1)
+        yield place, part.reshape(*part.shape[:2], -1, math.prod(sizes.kernel) * I)
 
 
 def _chunks(B, sizes, width, xp):

@@ -1,4 +1,4 @@
-"""Layer normalization (Ba, Kiros, Hinton 2016) and group normalization (Wu and He 2018)."""
+"""Layer normalization (Ba, Kiros, Hinton 2016)."""
 
 import numpy as np
 
@@ -83,56 +83,3 @@ def layer_norm_inference(x, weight, bias, eps):
         n *= weight
         n += bias
     return y.reshape(x.shape)
-
-
-def group_norm(x, weight, bias, groups, eps):
-    """y = γ ∘ n + β,  n = (x − μ) / √(σ² + ε), with mean μ and variance σ² of each example's group of channels.
-
-    x (B, C, …), weight γ (C,), bias β (C,) -> y (B, C, …), normalized n (B, C, …), inverse_std 1/√(σ² + ε) (B, G).
-    A group is C/G neighbouring channels, with all that follows them: time, or height and width.
-    """
-    xp = array_module(x)
-    if x.dtype == np.float16:
-        y, normalized, inverse_std = group_norm(in_float32(x), in_float32(weight), in_float32(bias), groups, eps)
-        return y.astype(np.float16), normalized.astype(np.float16), inverse_std
-    members = _members(x, groups)  # (B, G, C/G, S)
-    count = members.shape[2] * members.shape[3]
-    normalized = members - (xp.einsum("bgcs->bg", members) / count)[:, :, None, None]
-    variance = xp.einsum("bgcs,bgcs->bg", normalized, normalized) / count
-    inverse_std = 1 / xp.sqrt(variance + eps)
-    normalized *= inverse_std[:, :, None, None]
-    y = normalized * _members(weight[None], groups)
-    y += _members(bias[None], groups)
-    return y.reshape(x.shape), normalized.reshape(x.shape), inverse_std
-
-
-def group_norm_backward(dy, normalized, inverse_std, weight):
-    """dy (B, C, …) -> dx (B, C, …), dweight (C,), dbias (C,)
-
-    As for layer norm, with the group's C/G · S numbers in the place of a row's D:
-
-        dβ = Σ dy,  dγ = Σ dy∘n        (sums over examples and positions),  dn = dy∘γ
-        dx = r ( dn − mean(dn) − n mean(dn∘n) )
-
-    γ differs from channel to channel, so it is inside both means here too.
-    """
-    xp = array_module(dy)
-    if dy.dtype == np.float16:
-        wide = group_norm_backward(in_float32(dy), in_float32(normalized), inverse_std, in_float32(weight))
-        return wide[0].astype(np.float16), *wide[1:]
-    groups = inverse_std.shape[1]
-    members_dy, n = _members(dy, groups), _members(normalized, groups)
-    count = n.shape[2] * n.shape[3]
-    dbias = xp.einsum("bgcs->gc", members_dy).reshape(-1)
-    dweight = xp.einsum("bgcs,bgcs->gc", members_dy, n).reshape(-1)
-    dx = members_dy * _members(weight[None], groups)
-    mean_dn_n = xp.einsum("bgcs,bgcs->bg", dx, n) / count
-    dx -= (xp.einsum("bgcs->bg", dx) / count)[:, :, None, None]
-    dx -= n * mean_dn_n[:, :, None, None]
-    dx *= inverse_std[:, :, None, None]
-    return dx.reshape(dy.shape), dweight, dbias
-
-
-def _members(x, groups):
-    """(B, C, …) -> (B, G, C/G, S): a view, whichever axis comes last in memory."""
-    return x.reshape(len(x), groups, x.shape[1] // groups, -1)

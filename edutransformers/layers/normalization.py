@@ -1,14 +1,12 @@
 """Layer normalization and group normalization as layers."""
 
+from typing import NamedTuple
+
 import numpy as np
 
-from ..functional.normalization import (
-    group_norm,
-    group_norm_backward,
-    layer_norm,
-    layer_norm_backward,
-    layer_norm_inference,
-)
+from ..backend import Array
+from ..functional.group_norm import group_norm, group_norm_backward
+from ..functional.normalization import layer_norm, layer_norm_backward, layer_norm_inference
 from ..module import Module, Parameter, keep, keeping
 
 
@@ -44,12 +42,18 @@ class LayerNorm(Module):
         return f"{self.weight.shape[0]}, eps={self.eps}"
 
 
+class GroupNormCache(NamedTuple):
+    x: Array
+    mean: Array  # (B, 1, C): the group's, for each of its channels
+    inverse_std: Array  # (B, 1, C)
+
+
 class GroupNorm(Module):
     """y = γ ∘ (x − μ)/√(σ² + ε) + β, with mean and variance of each group of channels.   x (B, C, …) -> y (B, C, …)
 
     The C channels form `groups` groups of neighbours; a mean goes over a group's channels and all positions of one
     example. groups = C normalizes each channel by itself over time (Wav2Vec2's first convolution); groups = 1 is a
-    layer norm over everything. γ is `weight`, β is `bias`, both (C,). See functional/normalization.py.
+    layer norm over everything. γ is `weight`, β is `bias`, both (C,). See functional/group_norm.py.
     """
 
     def __init__(self, groups: int, channels: int, eps: float = 1e-5):
@@ -69,12 +73,12 @@ class GroupNorm(Module):
             raise ValueError(
                 f"GroupNorm expects an input of shape (B, {self.weight.shape[0]}, …), got an array of shape {x.shape}"
             )
-        y, normalized, inverse_std = group_norm(x, self.weight.data, self.bias.data, self.groups, self.eps)
-        return y, keep(normalized, inverse_std)
+        y, mean, inverse_std = group_norm(x, self.weight.data, self.bias.data, self.groups, self.eps)
+        return y, keep(GroupNormCache, x, mean, inverse_std)
 
     def backward(self, dy, cache):
-        normalized, inverse_std = cache
-        dx, dweight, dbias = group_norm_backward(dy, normalized, inverse_std, self.weight.data)
+        x, mean, inverse_std = cache
+        dx, dweight, dbias = group_norm_backward(dy, x, self.weight.data, mean, inverse_std, self.groups)
         self.weight.accumulate(dweight)
         self.bias.accumulate(dbias)
         return dx

@@ -52,3 +52,19 @@ def test_in_place(rng, strided):
     wanted = x * x
     assert square(x, out=x) is x
     np.testing.assert_array_equal(x, wanted)
+
+
+def test_turned_axes_are_worked_through_in_blocks(rng):
+    """Channels last in memory, in the middle by shape: still one piece of memory, in blocks of its own order."""
+    sizes = []
+
+    @elementwise
+    def double(x, y, slope):
+        sizes.append(x.size)
+        np.multiply(x, 2, out=y)
+
+    x = rng.standard_normal((3, BLOCK, 2)).swapaxes(1, 2)
+    y = double(x)
+    np.testing.assert_array_equal(y, 2 * x)
+    assert y.strides == x.strides
+    assert sizes == [BLOCK] * 6
