@@ -19,6 +19,10 @@ _PUBLIC = {
         "AutoProcessor",
         "AutoTokenizer",
         "AutoModel",
+        "AutoModelForAudioClassification",
+        "AutoModelForAudioFrameClassification",
+        "AutoModelForAudioXVector",
+        "AutoModelForCTC",
         "AutoModelForCausalLM",
         "AutoModelForImageClassification",
         "AutoModelForMaskedImageModeling",
@@ -42,6 +46,7 @@ _PUBLIC = {
         "TextStreamer",
     ),
     "gradient_check": ("assert_gradients", "gradient_check"),
+    "images": ("ViTFeatureExtractor", "ViTImageProcessor", "load_image"),
     "models.base": ("PreTrainedModel",),
     "models.bert": (
         "BertConfig",

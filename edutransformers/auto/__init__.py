@@ -11,7 +11,11 @@ from .architectures import ARCHITECTURES, Architecture, auto_classes_of, model_t
 from .configs import AutoConfig
 from .models import (
     AutoModel,
+    AutoModelForAudioClassification,
+    AutoModelForAudioFrameClassification,
+    AutoModelForAudioXVector,
     AutoModelForCausalLM,
+    AutoModelForCTC,
     AutoModelForImageClassification,
     AutoModelForMaskedImageModeling,
     AutoModelForMaskedLM,
@@ -32,6 +36,10 @@ __all__ = [
     "AutoFeatureExtractor",
     "AutoImageProcessor",
     "AutoModel",
+    "AutoModelForAudioClassification",
+    "AutoModelForAudioFrameClassification",
+    "AutoModelForAudioXVector",
+    "AutoModelForCTC",
     "AutoModelForCausalLM",
     "AutoModelForImageClassification",
     "AutoModelForMaskedImageModeling",

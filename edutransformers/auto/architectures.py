@@ -13,7 +13,7 @@ PACKAGE = __package__.rpartition(".")[0]
 
 
 class Architecture(NamedTuple):
-    """Where an architecture lives, and what it has: {Auto class: its class}. Its tokenizer stands in TOKENIZER_OF."""
+    """Where an architecture's config lives, and what it has: {Auto class: its class}. Its tokenizer: TOKENIZER_OF."""
 
     module: str
     config: str
@@ -57,6 +57,18 @@ ARCHITECTURES: dict[str, Architecture] = {
             "AutoModelForMaskedImageModeling": "ViTForMaskedImageModeling",
         },
     ),
+    "wav2vec2": Architecture(
+        "models.wav2vec2",
+        "Wav2Vec2Config",
+        {
+            "AutoModel": "Wav2Vec2Model",
+            "AutoModelForPreTraining": "Wav2Vec2ForPreTraining",
+            "AutoModelForCTC": "Wav2Vec2ForCTC",
+            "AutoModelForAudioClassification": "Wav2Vec2ForSequenceClassification",
+            "AutoModelForAudioFrameClassification": "Wav2Vec2ForAudioFrameClassification",
+            "AutoModelForAudioXVector": "Wav2Vec2ForXVector",
+        },
+    ),
 }
 
 registered_configs: dict[str, type] = {}  # model type -> config class
@@ -78,15 +90,16 @@ def auto_classes_of(class_name: str) -> list[str]:
     return found + [kind for (kind, _), value in registered_classes.items() if value.__name__ == class_name]
 
 
-def load_class(row: Architecture, name: str) -> type:
-    return getattr(import_module(f"{PACKAGE}.{row.module}"), name)
+def load_class(name: str) -> type:
+    """A class by its public name: a large architecture's heads have files of their own."""
+    return getattr(import_module(PACKAGE), name)
 
 
 def config_class_for(model_type: str) -> type | None:
     if model_type in registered_configs:
         return registered_configs[model_type]
     row = ARCHITECTURES.get(model_type)
-    return None if row is None else load_class(row, row.config)
+    return None if row is None else load_class(row.config)
 
 
 def row_of(config_class: type) -> Architecture | None:

@@ -78,7 +78,7 @@ class _AutoModel(NotBuilt):
                 f"{', '.join(sorted(row.models))}; {cls.__name__} exists for "
                 f"{', '.join(model_types(cls.__name__)) or 'no architecture yet'}"
             )
-        return load_class(row, row.models[cls.__name__])
+        return load_class(row.models[cls.__name__])
 
 
 class AutoModel(_AutoModel):
@@ -123,3 +123,19 @@ class AutoModelForImageClassification(_AutoModel):
 
 class AutoModelForMaskedImageModeling(_AutoModel):
     """The model that paints hidden patches of a picture."""
+
+
+class AutoModelForCTC(_AutoModel):
+    """The model that finds a letter for each frame of speech."""
+
+
+class AutoModelForAudioClassification(_AutoModel):
+    """The model that classifies recordings."""
+
+
+class AutoModelForAudioFrameClassification(_AutoModel):
+    """The model that classifies each frame of a recording."""
+
+
+class AutoModelForAudioXVector(_AutoModel):
+    """The model that finds a vector for the speaker of a recording."""

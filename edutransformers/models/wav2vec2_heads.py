@@ -60,7 +60,7 @@ class Wav2Vec2ForCTC(TaskModel, Wav2Vec2PreTrainedModel):
 
 
 def letters_first(labels, config):
-    """labels (B, S), negative or the blank where there is none -> the letters first (B, S), and how many they are (B,)"""
+    """labels (B, S), negative or the blank where there is none -> the letters first (B, S), and their numbers (B,)"""
     if labels.dtype.kind not in "iu" or labels.ndim != 2:
         raise ValueError(
             f"labels are an array of {labels.dtype}, shape {tuple(labels.shape)}: expected whole numbers (B, letters)"
