@@ -9,11 +9,18 @@ Names are imported when they are first used.
 from ..lazy import lazy_names
 
 _HOMES = {
+    "Alignment": "ctc_decoding",
+    "CTCHypothesis": "ctc_decoding",
     "CodedWavError": "wav",
     "SequenceFeatureExtractor": "feature_extraction",
     "Wav2Vec2FeatureExtractor": "wav2vec2",
     "Wav2Vec2Processor": "wav2vec2_processor",
+    "TokenSpan": "ctc_decoding",
+    "collapse_path": "ctc_decoding",
+    "ctc_beam_search": "ctc_decoding",
+    "ctc_greedy_search": "ctc_decoding",
     "decode_audio": "loading",
+    "forced_alignment": "ctc_decoding",
     "load_audio": "loading",
     "read_audio": "loading",
     "read_wav": "wav",

@@ -6,7 +6,8 @@
 
 All three take the logits of one utterance, (T, C), as many frames as it really has, and work on the host in float64. A
 path is one token id a frame, so `Wav2Vec2CTCTokenizer.decode(path, output_word_offsets=True)` reads any of them, and
-gives the times of characters and words in frames. A frame lasts `config.inputs_to_logits_ratio / sampling_rate` seconds.
+gives the places of characters and words in frames, of `config.inputs_to_logits_ratio / sampling_rate` seconds each. A
+text that was searched for has no one path; `forced_alignment` finds its best.
 """
 
 from __future__ import annotations
@@ -167,7 +168,9 @@ class _Texts:
                 self.last = np.concatenate([self.last, np.zeros_like(self.last)])
                 self.bonus = np.concatenate([self.bonus, np.zeros_like(self.bonus)])
             self.last[self.count] = token
-            self.bonus[self.count] = self._bonus_of(key[0])[token]
+            self.bonus[self.count] = self.bonus[parent] + self.beta
+            if self.language_model is not None:
+                self.bonus[self.count] = self._bonus_of(key[0])[token]
             self.parent.append(key[0])
             self._numbers[key] = self.count
             self.count += 1
@@ -188,10 +191,7 @@ class _Texts:
 
     def _bonus_of(self, text: int) -> np.ndarray:
         if text not in self._bonus_of_longer:
-            bonus = np.full(self.classes, self.bonus[text] + self.beta)
-            if self.language_model is not None:
-                bonus += self.alpha * self._next_token(text)
-            self._bonus_of_longer[text] = bonus
+            self._bonus_of_longer[text] = self.bonus[text] + self.beta + self.alpha * self._next_token(text)
         return self._bonus_of_longer[text]
 
     def _next_token(self, text: int) -> np.ndarray:
@@ -239,11 +239,13 @@ def forced_alignment(logits: Array, tokens, blank: int = 0) -> Alignment:
     steps = np.empty((frames, last + 1), dtype=np.int8)
     for emitted, step in zip(log_y[:, states], steps):
         ways = np.stack([before[2:], before[1:-1], before[:-2] + penalty])
-        ways.argmax(axis=0, out=step) if step.dtype == np.intp else step.__setitem__(slice(None), ways.argmax(axis=0))
+        step[...] = ways.argmax(axis=0)
         before[2:] = ways.max(axis=0) + emitted
 
-    state = last if last == 0 or before[last + 2] >= before[last + 1] else last - 1
+    state = last if before[last + 2] >= before[last + 1] else last - 1  # the last blank may be left out
     log_probability = float(before[state + 2])
+    if log_probability == -np.inf:
+        raise ValueError("every path of these tokens goes through a class with probability 0: nothing can be aligned")
     visited = np.empty(frames, dtype=np.int64)
     for t in range(frames - 1, -1, -1):
         visited[t] = state
