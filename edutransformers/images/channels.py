@@ -51,7 +51,7 @@ def infer_channel_dimension_format(
         return ChannelDimension.FIRST
     if last:
         return ChannelDimension.LAST
-    lengths = " or ".join(map(str, allowed))
+    lengths = " or ".join(filter(None, (", ".join(map(str, allowed[:-1])), str(allowed[-1]))))
     raise ValueError(
         f"an image of the shape {image.shape} has no channel axis: neither its first nor its last axis has the length "
         f"{lengths}; say input_data_format='channels_last' (or 'channels_first') if that is meant"

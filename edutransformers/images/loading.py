@@ -69,7 +69,7 @@ def _open(source, timeout) -> Image.Image:
     if isinstance(source, os.PathLike):
         return _open_path(os.fspath(source))
     if isinstance(source, (bytes, bytearray, memoryview)):
-        return _read(bytes(source), f"{len(source)} bytes")
+        return _read(bytes(source), f"the file of {len(source)} bytes")
     if hasattr(source, "read"):
         data = source.read()
         if isinstance(data, str):

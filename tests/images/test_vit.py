@@ -188,7 +188,7 @@ def test_cupy_arrays():
         (np.zeros((2, 2, 5, 7, 3)), ValueError, "is no image"),
         (np.zeros((0, 5, 3)), ValueError, "no pixels"),
         (Image.new("RGB", (0, 5)), ValueError, "5 × 0 pixels"),
-        (np.zeros((7, 5, 2)), ValueError, r"\(7, 5, 2\) has no channel axis.*length 1 or 3 or 4"),
+        (np.zeros((7, 5, 2)), ValueError, r"\(7, 5, 2\) has no channel axis.*length 1, 3 or 4"),
         (np.zeros((5, 30, 40)), ValueError, "has no channel axis"),
         (np.full((5, 7, 3), np.nan), ValueError, "105 of the image's 105 values are NaN or infinite"),
         (np.where(np.arange(105) == 7, np.inf, 0.0).reshape(5, 7, 3), ValueError, "1 of the image's 105 values"),
