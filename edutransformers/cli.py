@@ -1,4 +1,4 @@
-"""The command line: `edutransformers tour`, `train`, `tokenize` and `bench`."""
+"""The command line: `edutransformers tour`, `run`, `train`, `tokenize` and `bench`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ def main(arguments: list[str] | None = None) -> int:
         from .training.recipes.command import train
 
         return train(arguments[1:])
+    if arguments[:1] == ["run"]:
+        from .pipelines.run_command import run
+
+        return run(arguments[1:])
     if arguments[:1] == ["tokenize"]:
         from .teaching.tokens_command import tokenize
 
@@ -25,6 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     tour = commands.add_parser("tour", help="see what there is, in under a minute: writes a page with pictures")
     tour.add_argument("--output", default="tour", help="the folder for the page and its pictures (default: ./tour)")
 
+    commands.add_parser("run", help="write a text on, or run any other pipeline on a text or a file", add_help=False)
     commands.add_parser("train", help="fine-tune a model on your texts, or train a new one", add_help=False)
     commands.add_parser("tokenize", help="show how a model's tokenizer sees a text, in colours", add_help=False)
 
