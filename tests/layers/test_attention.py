@@ -67,6 +67,7 @@ CASES = {
         lambda rng: (rng.standard_normal((B, T, D)), rng.standard_normal((B, S, 4))),
         {},
     ),
+    "no bias for queries, keys and values": (attention(qkv_bias=False), x, {"visible": PADDING}),
     "weights with a gradient": (attention(), x, {"return_weights": True}),
     "weights with a gradient, masked": (attention(), x, {"return_weights": True, "visible": SOME_ROWS}),
     "weights of cross-attention": (attention(), with_source, {"return_weights": True, "visible": SOURCE_PADDING}),

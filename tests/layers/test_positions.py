@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from edutransformers.layers import LearnedPositions, RelativePositions, SinusoidalPositions, sinusoids
+from edutransformers.layers import GridPositions, LearnedPositions, RelativePositions, SinusoidalPositions, sinusoids
 from tests import fakecupy
 from tests.contract import check_layer
 
@@ -79,3 +79,36 @@ def test_sinusoidal_positions_on_the_device(fake_cupy):
         y, on_device = layer(ids), layer(fake_cupy.asarray(ids))
     np.testing.assert_array_equal(y.get()[0], sinusoids(9, 6)[[0, 8, 3]])
     np.testing.assert_array_equal(on_device.get(), y.get())
+
+
+# -- positions in a grid ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("grid", [(3, 4), (4, 3), (5, 7), (2, 2), (1, 12)], ids=str)
+@pytest.mark.parametrize("extra", [0, 1, 2])
+def test_contract_of_grid_positions(grid, extra):
+    check_layer(lambda: GridPositions((3, 4), 5, extra), lambda rng: (grid,))
+
+
+def test_grid_positions_at_their_own_size_are_the_weight():
+    layer = GridPositions((3, 4), 5, extra=2, generator=np.random.default_rng(0))
+    assert layer((3, 4)) is layer.weight.data
+    assert layer.weight.shape == (1, 14, 5)
+    assert abs(layer.weight.data.std() - 0.02) < 0.005
+    assert repr(layer) == "GridPositions(2 + 3×4 places of 5)"
+
+
+def test_a_larger_grid_lies_between_the_places():
+    """A weight that grows evenly to the right and downwards still does, and the tokens in front keep their vectors."""
+    layer = GridPositions((6, 6), 2, extra=1).astype("float64")
+    rows, columns = np.mgrid[:6, :6]
+    layer.weight.data[0, 1:] = np.stack([rows.reshape(-1), columns.reshape(-1)], axis=1)
+    layer.weight.data[0, 0] = 50.0, 60.0
+    y = layer((12, 18))
+    assert y.shape == (1, 1 + 12 * 18, 2)
+    np.testing.assert_array_equal(y[0, 0], [50.0, 60.0])
+    places = y[0, 1:].reshape(12, 18, 2)
+    inner = places[4:8, 6:12]  # at the ends, where values are repeated, the cubic bends
+    np.testing.assert_allclose(np.diff(inner[..., 0], axis=0), 0.5, atol=0.1)
+    np.testing.assert_allclose(np.diff(inner[..., 1], axis=1), 1 / 3, atol=0.1)
+    np.testing.assert_allclose(np.diff(inner[..., 0], axis=1), 0, atol=1e-12)

@@ -121,3 +121,14 @@ def to_torch(x):
 def additive(mask, dtype):
     """(B, T, S) ones and zeros as 5.x wants one's own mask: (B, 1, T, S), 0 where seen, very negative elsewhere."""
     return torch.zeros(mask[:, None].shape, dtype=dtype).masked_fill(mask[:, None] == 0, torch.finfo(dtype).min)
+
+
+class Masks:
+    """Dropout masks in the order in which they are asked for, and a list of what was asked."""
+
+    def __init__(self):
+        self.generator, self.asked = np.random.default_rng(11), []
+
+    def draw(self, shape, p):
+        self.asked.append((tuple(shape), p))
+        return self.generator.random(shape) >= p

@@ -9,7 +9,7 @@ from tests.models.bert_cases import CASES, batch_of, model_of
 from tests.models.proof import assert_same, flatten, run_model, worst_errors
 from tests.models.seeded import seed_weights, seeded_integers
 
-from .common import MAJOR, original_of, run_original, tied_names, to_torch, torch, transformers
+from .common import MAJOR, Masks, original_of, run_original, tied_names, to_torch, torch, transformers
 
 pytestmark = [pytest.mark.reference, pytest.mark.skipif(MAJOR < 5, reason="needs transformers 5.x")]
 
@@ -96,17 +96,6 @@ TRAINED = {
     "question_answering": CASES["question_answering"]._replace(config=DROPOUT),
     "chunks": CASES["masked_lm"]._replace(config={**DROPOUT, "chunk_size_feed_forward": 7}),
 }
-
-
-class Masks:
-    """Dropout masks in the order in which they are asked for, and a list of what was asked."""
-
-    def __init__(self):
-        self.generator, self.asked = np.random.default_rng(11), []
-
-    def draw(self, shape, p):
-        self.asked.append((tuple(shape), p))
-        return self.generator.random(shape) >= p
 
 
 @pytest.mark.parametrize("name", TRAINED)
