@@ -9,6 +9,7 @@ from edutransformers.losses import (
     BCEWithLogitsLoss,
     ClassificationLoss,
     CrossEntropyLoss,
+    CTCLoss,
     L1Loss,
     MSELoss,
     NextTokenLoss,
@@ -44,6 +45,15 @@ CASES = {
     ),
     "next token": (NextTokenLoss, lambda rng: (half(rng.standard_normal((2, 5, 9))), rng.integers(0, 9, (2, 5)))),
     "span": (SpanLoss, lambda rng: (*half(rng.standard_normal((2, 3, 50))), np.array([0, 5, 99]), np.array([1, 9, 4]))),
+    "CTC": (
+        lambda: CTCLoss(reduction="sum"),
+        lambda rng: (
+            half(rng.normal(0, 9, (2, 300, 5))),
+            np.array([[1, 1], [3, 0]]),
+            np.array([300, 90]),
+            np.array([2, 1]),
+        ),
+    ),
     "MSE, far off": (MSELoss, lambda rng: (half(rng.normal(0, 400, 5000)), half(rng.normal(0, 400, 5000)))),
     "MSE, sum": (lambda: MSELoss("sum"), lambda rng: (half(np.ones(5000)), half(np.zeros(5000)))),
     "L1, sum": (lambda: L1Loss("sum"), lambda rng: (half(np.full(5000, 60000.0)), half(np.zeros(5000)))),
