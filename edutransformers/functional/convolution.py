@@ -3,9 +3,9 @@
 Shapes: B batch, C input channels, O output channels, G groups, I = C/G input channels of a group; lengths of the input
 S = (T) or (H, W), of the kernel K = (K) or (KH, KW), of the output S′. One code serves both: `weight.ndim` decides.
 
-Inside, channels come last: (B, G, S, I). A window is then a few long runs of memory that can be copied at once, and the
-output is written as (B, S′, O). What is returned has torch's axes (B, O, S′), as a view: the next convolution turns it
-back for nothing.
+Inside, channels come last: (G, B, S, I). A window is then a few long runs of memory that can be copied at once, and the
+output is written as rows (B·S′, O). What is returned has torch's axes (B, O, S′), as a view: the next convolution turns
+it back for nothing.
 """
 
 import math
@@ -46,15 +46,15 @@ def convolution(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1)
     """
     xp = array_module(x)
     sizes = geometry(x.shape, weight.shape, stride, padding, dilation, groups)
-    rows = _rows(x, sizes)  # (B, G, S, I)
     kernel = _kernel_rows(weight, groups)  # (G, O/G, K·I)
-    y = xp.empty((len(x), math.prod(sizes.lengths), len(weight)), dtype=x.dtype)
-    y_of_groups = _split_groups(y, groups)  # (B, G, S′, O/G), a view
-    for place, windows in _windows(rows, sizes):
-        xp.matmul(windows, kernel[place[1]].swapaxes(-1, -2), out=y_of_groups[place])
+    y = xp.empty((len(x) * math.prod(sizes.lengths), len(weight)), dtype=x.dtype)
+    y_of_groups = _split_groups(y, groups)  # (G, B·S′, O/G), a view
+    for chunk, windows in _windows(_padded(x, sizes), sizes):
+        g, rows = chunk.groups, chunk.rows
+        xp.matmul(windows, kernel[g].swapaxes(1, 2), out=y_of_groups[g, rows])
     if bias is not None:
         y += bias
-    return xp.moveaxis(y.reshape(len(x), *sizes.lengths, -1), -1, 1)
+    return xp.moveaxis(y.reshape(len(x), *sizes.lengths, len(weight)), -1, 1)
 
 
 def convolution_backward(dy, x, weight, stride=1, padding=0, dilation=1, groups=1):
@@ -74,18 +74,17 @@ def convolution_backward(dy, x, weight, stride=1, padding=0, dilation=1, groups=
     """
     xp = array_module(dy)
     sizes = geometry(x.shape, weight.shape, stride, padding, dilation, groups)
-    rows = _rows(x, sizes)
-    kernel = _kernel_rows(weight, groups)
-    dy_rows = xp.ascontiguousarray(xp.moveaxis(dy, 1, -1)).reshape(len(x), -1, len(weight))
-    dy_of_groups = _split_groups(dy_rows, groups)
+    padded, kernel = _padded(x, sizes), _kernel_rows(weight, groups)
+    dy = xp.ascontiguousarray(xp.moveaxis(dy, 1, -1)).reshape(-1, len(weight))  # rows (B·S′, O)
+    dy_of_groups = _split_groups(dy, groups)
     dkernel = xp.zeros(kernel.shape, dtype=sum_dtype(dy.dtype))
-    drows = xp.zeros(rows.shape, dtype=dy.dtype)
-    for place, windows in _windows(rows, sizes):
-        part = dy_of_groups[place]
-        dkernel[place[1]] += (part.swapaxes(-1, -2) @ windows).sum(axis=0, dtype=dkernel.dtype)
-        _add_windows(drows, part @ kernel[place[1]], place, sizes)
-    dbias = dy_rows.sum(axis=(0, 1), dtype=sum_dtype(dy.dtype))
-    return _rows_backward(drows, x.shape, sizes), _kernel_rows_backward(dkernel, weight.shape), dbias
+    dpadded = xp.zeros(padded.shape, dtype=dy.dtype)
+    for chunk, windows in _windows(padded, sizes):
+        g, rows = chunk.groups, chunk.rows
+        dkernel[g] += dy_of_groups[g, rows].swapaxes(1, 2) @ windows
+        _add_windows(dpadded, dy_of_groups[g, rows] @ kernel[g], chunk, sizes)
+    dbias = dy.sum(axis=0, dtype=sum_dtype(dy.dtype))
+    return _padded_backward(dpadded, x.shape, sizes), _kernel_rows_backward(dkernel, weight.shape), dbias
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -146,27 +145,28 @@ def _padding_pairs(padding, kernel, stride, dilation):
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def _rows(x, sizes):
-    """x (B, C, S) -> (B, G, S + padding, I), contiguous. A view if x lies so in memory and nothing is padded."""
+def _padded(x, sizes):
+    """x (B, C, S) -> (G, B, S + padding, I), contiguous. A view if x lies so in memory and nothing is padded."""
     xp = array_module(x)
     B, C, *lengths = x.shape
-    apart = xp.moveaxis(x.reshape(B, sizes.groups, C // sizes.groups, *lengths), 2, -1)
+    apart = x.reshape(B, sizes.groups, C // sizes.groups, *lengths)
+    apart = xp.moveaxis(apart.swapaxes(0, 1), 2, -1)
     if not any(before or after for before, after in sizes.padding):
         return xp.ascontiguousarray(apart)
-    padded = [length + sum(pair) for length, pair in zip(lengths, sizes.padding)]
-    rows = xp.zeros((B, sizes.groups, *padded, C // sizes.groups), dtype=x.dtype)
-    rows[_inside(sizes, lengths)] = apart
-    return rows
+    ends = [length + sum(pair) for length, pair in zip(lengths, sizes.padding)]
+    padded = xp.zeros((sizes.groups, B, *ends, C // sizes.groups), dtype=x.dtype)
+    padded[_inside(sizes, lengths)] = apart
+    return padded
 
 
-def _rows_backward(drows, x_shape, sizes):
-    """(B, G, S + padding, I) -> dx (B, C, S): what flowed into the padding is dropped."""
-    dx = array_module(drows).moveaxis(drows[_inside(sizes, x_shape[2:])], -1, 2)
-    return dx.reshape(x_shape)
+def _padded_backward(dpadded, x_shape, sizes):
+    """(G, B, S + padding, I) -> dx (B, C, S): what flowed into the padding is dropped."""
+    apart = dpadded[_inside(sizes, x_shape[2:])]
+    return array_module(apart).moveaxis(apart, -1, 2).swapaxes(0, 1).reshape(x_shape)
 
 
 def _inside(sizes, lengths):
-    """The index of everything but the padding in (B, G, S + padding, I)."""
+    """The index of everything but the padding in (G, B, S + padding, I)."""
     return (..., *(slice(before, before + n) for n, (before, _) in zip(lengths, sizes.padding)), slice(None))
 
 
@@ -184,8 +184,8 @@ def _kernel_rows_backward(dkernel, weight_shape):
 
 
 def _split_groups(y, groups):
-    """(B, S′, O) -> (B, G, S′, O/G), a view"""
-    return y.reshape(*y.shape[:2], groups, -1).swapaxes(1, 2)
+    """Rows (N, O) -> (G, N, O/G), a view"""
+    return y.reshape(len(y), groups, y.shape[1] // groups).swapaxes(0, 1)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -193,66 +193,72 @@ def _split_groups(y, groups):
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def _windows(rows, sizes):
-    """For chunk after chunk of the output: its place (examples, groups, positions), and the windows it looks at.
+class Chunk(NamedTuple):
+    """A part of the output, as slices; `positions` go along the first axis of S′."""
 
-    rows (B, G, S, I) -> windows (b, g, n, K·I)
+    groups: slice
+    examples: slice
+    positions: slice
+    rows: slice  # the same examples and positions as rows of (B·S′, O)
+
+
+def _windows(padded, sizes):
+    """For chunk after chunk of the output: the chunk, and the windows it looks at.
+
+    padded (G, B, S, I) -> windows (g, rows, K·I)
     """
-    xp = array_module(rows)
-    B, G, I = rows.shape[0], rows.shape[1], rows.shape[-1]
-    steps = rows.strides
-    every = tuple(s * step for s, step in zip(sizes.stride, steps[2:]))
-    within = tuple(d * step for d, step in zip(sizes.dilation, steps[2:]))
+    xp = array_module(padded)
+    G, B, I = padded.shape[0], padded.shape[1], padded.shape[-1]
+    group, example, *axes, channel = padded.strides
+    every = [s * step for s, step in zip(sizes.stride, axes)]
+    within = [d * step for d, step in zip(sizes.dilation, axes)]
     view = xp.lib.stride_tricks.as_strided(
-        rows, (B, G, *sizes.lengths, *sizes.kernel, I), (*steps[:2], *every, *within, steps[-1])
+        padded, (G, B, *sizes.lengths, *sizes.kernel, I), (group, example, *every, *within, channel)
     )  # every window by its place in memory: nothing is copied yet
-    across = math.prod(sizes.lengths[1:])
     buffer = None
-    for examples, groups, first in _chunks(B, sizes, I, xp):
-        part = view[examples, groups, first]
+    for chunk in _chunks(B, sizes, I, xp):
+        part = view[chunk.groups, chunk.examples, chunk.positions]
         if not part.flags.c_contiguous:  # windows that touch without overlap are in order already
-            buffer = (
-                xp.empty(part.size, dtype=rows.dtype) if buffer is None else buffer
-            )  # the first part is the largest
+            buffer = xp.empty(part.size, dtype=padded.dtype) if buffer is None else buffer  # the first is the largest
             copy = buffer[: part.size].reshape(part.shape)
             copy[...] = part
             part = copy
-        place = examples, groups, slice(first.start * across, first.stop * across)
-        yield place, part.reshape(*part.shape[:2], -1, math.prod(sizes.kernel) * I)
+        yield chunk, part.reshape(len(part), -1, math.prod(sizes.kernel) * I)
 
 
 def _chunks(B, sizes, width, xp):
-    """(examples, groups, positions along the first axis) slices whose windows are about CHUNK numbers.
+    """Chunks whose windows are about CHUNK numbers.
 
     Whole examples while they fit, else whole groups of one, else positions of one group: a product of many rows is
     quicker than several of few.
     """
     limit = CHUNK if xp is np else DEVICE_CHUNK
-    length = sizes.lengths[0]
-    position = math.prod(sizes.lengths[1:]) * math.prod(sizes.kernel) * width
-    examples = min(B, limit // max(1, sizes.groups * length * position))
-    groups = sizes.groups if examples else min(sizes.groups, limit // max(1, length * position))
+    length, across = sizes.lengths[0], math.prod(sizes.lengths[1:])
+    position = across * math.prod(sizes.kernel) * width  # numbers for one position of one group
+    examples = limit // (sizes.groups * length * position)
+    groups = sizes.groups if examples else limit // (length * position)
     positions = length if groups else max(1, limit // position)
-    for b in range(0, B, examples or 1):
-        for g in range(0, sizes.groups, groups or 1):
-            for t in range(0, length, positions):
-                yield (
-                    slice(b, min(b + (examples or 1), B)),
-                    slice(g, min(g + (groups or 1), sizes.groups)),
-                    slice(t, min(t + positions, length)),
-                )
+    for b in _slices(B, examples):
+        for g in _slices(sizes.groups, groups):
+            for t in _slices(length, positions):
+                first = b.start * length + t.start
+                count = (b.stop - b.start - 1) * length + t.stop - t.start
+                yield Chunk(g, b, t, slice(first * across, (first + count) * across))
 
 
-def _add_windows(drows, dwindows, place, sizes):
-    """drows[where the windows stand] += dwindows, tap by tap. dwindows (b, g, n, K·I)"""
-    examples, groups, positions = place
-    across = math.prod(sizes.lengths[1:])
-    counts = ((positions.stop - positions.start) // across, *sizes.lengths[1:])
-    first = (positions.start // across, *(0 for _ in counts[1:]))
-    b, g = dwindows.shape[:2]
-    dwindows = dwindows.reshape(b, g, *counts, *sizes.kernel, -1)
+def _slices(length, step):
+    """Slices that cover `length` places, `step` of them at a time, at least one."""
+    step = max(1, step)
+    return [slice(start, min(start + step, length)) for start in range(0, length, step)]
+
+
+def _add_windows(dpadded, dwindows, chunk, sizes):
+    """dpadded[where the windows stand] += dwindows, tap by tap.   dwindows (g, rows, K·I)"""
+    part = dpadded[chunk.groups, chunk.examples]
+    first = (chunk.positions.start, *(0 for _ in sizes.kernel[1:]))
+    counts = (chunk.positions.stop - chunk.positions.start, *sizes.lengths[1:])
+    dwindows = dwindows.reshape(*part.shape[:2], *counts, *sizes.kernel, -1)
     for tap in np.ndindex(*sizes.kernel):
         starts = [s * f + d * k for s, f, d, k in zip(sizes.stride, first, sizes.dilation, tap)]
-        where = tuple(slice(a, a + s * (n - 1) + 1, s) for a, s, n in zip(starts, sizes.stride, counts))
-        taps = tuple(slice(None) for _ in counts) + tap
-        drows[(examples, groups, *where)] += dwindows[(slice(None), slice(None), *taps)]
+        where = [slice(start, start + s * (n - 1) + 1, s) for start, s, n in zip(starts, sizes.stride, counts)]
+        part[(..., *where, slice(None))] += dwindows[(..., *tap, slice(None))]

@@ -1,6 +1,7 @@
 """Weight normalization (Salimans and Kingma 2016): a weight as a length times a direction."""
 
 from ..backend import array_module
+from .precision import in_float32
 
 
 def weight_norm(v, g, dim):
@@ -8,9 +9,9 @@ def weight_norm(v, g, dim):
 
     v (…), g like v with 1 in the place of all axes but `dim` -> w like v, norm ‖v‖ like g
     """
-    xp = array_module(v)
-    norm = xp.sqrt((v * v).sum(axis=tuple(a for a in range(v.ndim) if a != dim), keepdims=True))
-    return v * (g / norm), norm
+    wide = in_float32(v)
+    norm = weight_lengths(wide, dim)
+    return (wide * (in_float32(g) / norm)).astype(v.dtype, copy=False), norm
 
 
 def weight_norm_backward(dw, v, g, norm, dim):
@@ -21,11 +22,19 @@ def weight_norm_backward(dw, v, g, norm, dim):
 
         dg = Σ dw∘u                    dv = g/‖v‖ (dw − u dg)
 
-    dv is orthogonal to v: a step of gradient descent can only make v longer, never shorter.
+    dv is orthogonal to v: a step of gradient descent along it can only make v longer.
     """
-    xp = array_module(dw)
-    other_axes = tuple(a for a in range(v.ndim) if a != dim)
-    dg = (dw * v).sum(axis=other_axes, keepdims=True) / norm
+    dw, v, g = in_float32(dw), in_float32(v), in_float32(g)
+    dg = (dw * v).sum(axis=_all_but(dim, v), keepdims=True) / norm
     dv = dw - v * (dg / norm)
     dv *= g / norm
-    return dv, xp.ascontiguousarray(dg)
+    return dv, dg
+
+
+def weight_lengths(v, dim):
+    """‖v‖ for every index along `dim`, like v with 1 in the place of all other axes."""
+    return array_module(v).sqrt((v * v).sum(axis=_all_but(dim, v), keepdims=True))
+
+
+def _all_but(dim, v):
+    return tuple(axis for axis in range(v.ndim) if axis != dim % v.ndim)

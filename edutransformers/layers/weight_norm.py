@@ -1,6 +1,6 @@
 """Weight normalization as a parametrization: a weight that is computed from two parameters."""
 
-from ..functional.weight_norm import weight_norm, weight_norm_backward
+from ..functional.weight_norm import weight_lengths, weight_norm, weight_norm_backward
 from ..module import Module, Parameter, keep, normal_
 
 
@@ -16,13 +16,13 @@ class WeightNorm(Module):
 
     def __init__(self, weight: Parameter, dim: int = 0):
         self.dim = dim
-        self.g = Parameter(_lengths(weight.data, dim))
+        self.g = Parameter(weight_lengths(weight.data, dim))
         self.v = Parameter(weight.data)
 
     def draw(self, generator, std: float) -> None:
         """Fresh weights: v from a normal distribution, and g = ‖v‖."""
         normal_(self.v, generator, std)
-        self.g.data = _lengths(self.v.data, self.dim)
+        self.g.data = weight_lengths(self.v.data, self.dim)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -41,8 +41,3 @@ class WeightNorm(Module):
 
     def extra_repr(self):
         return f"dim={self.dim}"
-
-
-def _lengths(v, dim):
-    """‖v‖ for every index along `dim`, as weight_norm has it."""
-    return (v * v).sum(axis=tuple(a for a in range(v.ndim) if a != dim), keepdims=True) ** 0.5
