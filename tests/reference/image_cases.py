@@ -53,7 +53,7 @@ FILTERS = range(6)  # nearest, Lanczos, bilinear, bicubic, box, Hamming
 def same(ours, theirs, tolerance=0.0):
     assert ours.shape == theirs.shape
     assert ours.dtype == theirs.dtype
-    np.testing.assert_allclose(ours, theirs, rtol=0, atol=tolerance)
+    np.testing.assert_allclose(ours, theirs, rtol=tolerance, atol=tolerance)
 
 
 # -- functions --------------------------------------------------------------------------------------------------------
