@@ -29,9 +29,9 @@ class ContrastiveCache(NamedTuple):
 class ContrastiveLoss(Module):
     """L = Σₙ −log( exp(s(cₙ, qₙ)/κ) / Σ_{j ∈ {n} ∪ negatives of n} exp(s(cₙ, qⱼ)/κ) ),   s(a, b) = a·b / (‖a‖ ‖b‖)
 
-    predictions c (…, D), targets q (…, D), negatives (…, K) row numbers of the flattened targets, counted (…) booleans:
-    which rows are in the sum -> a number. κ is the `temperature`. A negative whose vector is that of the right target
-    itself, as often as codes are few, is no distractor: it is left out.
+    predictions c (…, D), targets q (…, D), codes (…) whole numbers, negatives (…, K) row numbers of the flattened
+    targets, counted (…) booleans: which rows are in the sum -> a number. κ is the `temperature`. Targets with the same
+    code are the same vector, and that is no distractor of itself: negatives with the right target's code are left out.
 
     Cross-entropy over K + 1 candidates, of which number 0 is right. So with p = softmax(s/κ) the gradient of the
     similarities is ds = (p − δ₀)/κ. From sₙⱼ = ĉₙ·q̂ⱼ with unit vectors ĉ, q̂:
@@ -48,31 +48,30 @@ class ContrastiveLoss(Module):
             raise ValueError(f"temperature is {temperature}: expected a number above 0")
         self.temperature = temperature
 
-    def forward(self, predictions, targets, negatives, counted):
+    def forward(self, predictions, targets, codes, negatives, counted):
         xp = array_module(predictions)
         shape, dtype = predictions.shape, predictions.dtype
-        _check(predictions, targets, negatives, counted)
-        flat_targets, width = in_float32(targets).reshape(-1, shape[-1]), shape[-1]
+        _check(predictions, targets, codes, negatives, counted)
+        width, codes = shape[-1], codes.reshape(-1)
         negatives, counted = negatives.reshape(-1, negatives.shape[-1]), counted.reshape(-1)
         rows = None
         if isinstance(
             counted, np.ndarray
         ):  # on a GPU all rows are worked on: to pick some, the host would have to wait
             rows = as_array_like(np.flatnonzero(counted), predictions)
-        own = xp.arange(len(flat_targets)) if rows is None else rows
+        own = xp.arange(len(codes)) if rows is None else rows
         negatives = as_array_like(negatives, predictions)
         candidates = xp.concatenate([own[:, None], negatives if rows is None else negatives[rows]], axis=1)
         flat = in_float32(predictions).reshape(-1, width)
         predicted, predicted_length = unit_vectors(flat if rows is None else flat[rows], EPS)
-        unit_targets, target_length = unit_vectors(flat_targets, EPS)
+        unit_targets, target_length = unit_vectors(in_float32(targets).reshape(-1, width), EPS)
 
         p = xp.empty(candidates.shape, dtype=flat.dtype)
         for block in _blocks(candidates, width, xp):
             among = candidates[block]
             p[block] = xp.matmul(unit_targets[among], predicted[block][:, :, None])[..., 0]
-            same = (flat_targets[among[:, 1:]] == flat_targets[among[:, :1]]).all(axis=-1)
-            xp.copyto(p[block][:, 1:], -np.inf, where=same)
         p *= 1 / self.temperature
+        xp.copyto(p[:, 1:], -np.inf, where=codes[candidates[:, 1:]] == codes[candidates[:, :1]])
         right = p[:, 0].copy()
         largest = p.max(axis=1)
         p -= largest[:, None]
@@ -125,10 +124,14 @@ def _blocks(candidates, width: int, xp):
     return row_blocks(len(candidates), 4 * candidates.shape[1] * width, xp)
 
 
-def _check(predictions, targets, negatives, counted) -> None:
+def _check(predictions, targets, codes, negatives, counted) -> None:
     shape = tuple(predictions.shape)
     if tuple(targets.shape) != shape:
         raise ValueError(f"predictions have shape {shape} and targets {tuple(targets.shape)}: expected the same shape")
+    if tuple(codes.shape) != shape[:-1] or codes.dtype.kind not in "iu":
+        raise ValueError(
+            f"codes are an array of {codes.dtype} and shape {tuple(codes.shape)}, expected whole numbers {shape[:-1]}"
+        )
     if tuple(negatives.shape[:-1]) != shape[:-1]:
         raise ValueError(f"negatives have shape {tuple(negatives.shape)}, expected {(*shape[:-1], 'negatives')}")
     if tuple(counted.shape) != shape[:-1] or counted.dtype != bool:

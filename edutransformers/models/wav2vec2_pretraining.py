@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..backend import Array, array_module, as_array_like, random_gumbel
-from ..functional.precision import computed_in_float32, in_float32
+from ..functional.precision import computed_in_float32, in_float32, sum_dtype
 from ..functional.softmax import softmax, softmax_backward
 from ..layers import Dropout, Linear
 from ..losses import ContrastiveLoss
@@ -73,8 +73,8 @@ class GumbelVectorQuantizer(Module):
     choice (1 for one code, 0 for the others) is treated in the backward pass as softmax((scores + noise)/τ), which for
     a small temperature τ is nearly that choice (Jang et al. 2017, the straight-through estimator).
 
-    Also returns the perplexity Σ_G exp(−Σ_V p̄ log p̄) of the mean p̄ of softmax(scores) over the hidden frames: how many
-    codes are in use, G·V at best.
+    Also returns the perplexity Σ_G exp(−Σ_V p̄ log p̄), in float32 at least, of the mean p̄ of softmax(scores) over the
+    hidden frames (in evaluation: of the choices): how many codes are in use, G·V at best.
     """
 
     checkpoint_names = {"projection": "weight_proj"}
@@ -95,7 +95,7 @@ class GumbelVectorQuantizer(Module):
         uniform_(self.codevectors, generator, 0, 1)
 
     def forward(self, x, mask_time_indices=None, generator=None):
-        """-> ((vectors (B, T, Q), perplexity), cache)"""
+        """-> ((vectors (B, T, Q), perplexity, codes (B, T) the number of each frame's choice among all Vᴳ), cache)"""
         xp = array_module(x)
         batch = x.shape[:2]
         scores, projection_cache = self.projection.forward(x)
@@ -106,20 +106,23 @@ class GumbelVectorQuantizer(Module):
             soft, shares = softmax(noisy), softmax(scores)
         else:
             noisy = scores
-        chosen = (noisy.argmax(axis=-1)[..., None] == xp.arange(self.codes)).astype(scores.dtype)
+        choices = noisy.argmax(axis=-1)  # (N, G)
+        codes = choices @ xp.asarray([self.codes**group for group in range(self.groups)])
+        chosen = (choices[..., None] == xp.arange(self.codes)).astype(scores.dtype)
         vectors = xp.matmul(chosen.swapaxes(0, 1), self._tables()).swapaxes(0, 1).reshape(*batch, -1)
 
         counted = xp.ones(len(scores), dtype=bool)
         if mask_time_indices is not None:
             counted = as_array_like(mask_time_indices, x).reshape(-1) != 0
-        row_weights = counted.astype(in_float32(scores).dtype) / xp.maximum(counted.sum(), 1)
+        dtype = sum_dtype(scores.dtype)
+        row_weights = counted.astype(dtype) / xp.maximum(counted.sum(), 1).astype(dtype)
         of_rows = in_float32(chosen if shares is None else shares).reshape(len(scores), -1)
         mean_shares = (row_weights @ of_rows).reshape(self.groups, self.codes)
         perplexity = xp.exp(-(mean_shares * _log(mean_shares)).sum(axis=-1))
         cache = keep(
             QuantizerCache, projection_cache, chosen, soft, shares, mean_shares, perplexity, row_weights, batch
         )
-        return (vectors, perplexity.sum().astype(x.dtype)), cache
+        return (vectors, perplexity.sum(), codes.reshape(batch)), cache
 
     def backward(self, d_output, cache):
         """(dvectors or None, dperplexity or None) -> dx; in evaluation the scores have no gradient
@@ -208,21 +211,28 @@ class Wav2Vec2ForPreTraining(Wav2Vec2PreTrainedModel):
         )
         predictions, states_cache = self.project_hid.forward(states.last_hidden_state)
         features, dropout_cache = self.dropout_features.forward(states.extract_features, generator)
-        (codes, perplexity), quantizer_cache = self.quantizer.forward(features, mask_time_indices, generator)
-        targets, targets_cache = self.project_q.forward(codes)
+        (vectors, perplexity, codes), quantizer_cache = self.quantizer.forward(features, mask_time_indices, generator)
+        targets, targets_cache = self.project_q.forward(vectors)
 
         loss = contrastive = diversity = contrastive_cache = hidden_frames = None
         if sampled_negative_indices is not None:
             if mask_time_indices is None:
                 raise ValueError("sampled_negative_indices were passed without mask_time_indices: which frames count?")
             contrastive, contrastive_cache = self.contrastive.forward(
-                predictions, targets, sampled_negative_indices, mask_time_indices != 0
+                predictions, targets, codes, sampled_negative_indices, mask_time_indices != 0
             )
             hidden_frames = as_array_like(mask_time_indices != 0, targets).sum().astype(perplexity.dtype)
             diversity = (self.all_codes - perplexity) * (1 / self.all_codes) * hidden_frames
             loss = contrastive + self.config.diversity_loss_weight * diversity
         output = Wav2Vec2ForPreTrainingOutput(
-            loss, predictions, targets, perplexity, states.hidden_states, states.attentions, contrastive, diversity
+            loss,
+            predictions,
+            targets,
+            perplexity.astype(targets.dtype),
+            states.hidden_states,
+            states.attentions,
+            contrastive,
+            diversity,
         )
         return output, keep(
             PreTrainingCache,
@@ -257,8 +267,8 @@ class Wav2Vec2ForPreTraining(Wav2Vec2PreTrainedModel):
         if dpredictions is not None:
             d_states["last_hidden_state"] = self.project_hid.backward(dpredictions, cache.states)
         if dtargets is not None or dperplexity is not None:
-            dcodes = None if dtargets is None else self.project_q.backward(dtargets, cache.targets)
-            dfeatures = self.quantizer.backward((dcodes, dperplexity), cache.quantizer)
+            dvectors = None if dtargets is None else self.project_q.backward(dtargets, cache.targets)
+            dfeatures = self.quantizer.backward((dvectors, dperplexity), cache.quantizer)
             d_states["extract_features"] = self.dropout_features.backward(dfeatures, cache.dropout)
         return self.wav2vec2.backward(d_states, cache.base)
 

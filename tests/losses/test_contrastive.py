@@ -11,11 +11,12 @@ COUNTED = np.array([[True, False, True, True], [False, True, True, False]])
 
 def inputs(rng, counted=COUNTED, doubles=False):
     c, q = rng.standard_normal((2, B, T, D))
+    codes = np.arange(B * T).reshape(B, T)
     if doubles:  # row 5 is row 2 again: as a negative of row 2 it is left out
-        q[1, 1] = q[0, 2]
+        q[1, 1], codes[1, 1] = q[0, 2], codes[0, 2]
     negatives = rng.integers(0, B * T, (B, T, K))
     negatives[0, 2, :2] = 5
-    return c, q, negatives, counted
+    return c, q, codes, negatives, counted
 
 
 @pytest.mark.parametrize("temperature", [0.1, 1.0])
@@ -24,7 +25,7 @@ def test_contract(counted, temperature):
     check_layer(lambda: ContrastiveLoss(temperature), lambda rng: inputs(rng, counted), consumes_cache=True)
 
 
-def naive(c, q, negatives, counted, temperature):
+def naive(c, q, codes, negatives, counted, temperature):
     """The definition, row by row and candidate by candidate."""
     targets, total = q.reshape(-1, D), 0.0
     for row, (vector, others, counts) in enumerate(
@@ -49,9 +50,9 @@ def test_is_the_formula(rng, doubles):
 
 
 def test_a_double_of_the_right_target_has_no_gradient_as_a_negative(rng):
-    c, q, negatives, counted = inputs(rng, doubles=True)
+    c, q, codes, negatives, counted = inputs(rng, doubles=True)
     loss = ContrastiveLoss(0.3)
-    _, cache = loss.forward(c, q, negatives, counted)
+    _, cache = loss.forward(c, q, codes, negatives, counted)
     place = list(np.flatnonzero(COUNTED)).index(2)
     assert (cache.probabilities[place, 1:3] == 0).all()
     assert (cache.probabilities[place, 3:] > 0).any()
@@ -79,9 +80,9 @@ def test_nothing_counts(rng):
 
 
 def test_float16(rng):
-    c, q, negatives, counted = inputs(rng)
-    value, cache = ContrastiveLoss().forward(c.astype("float16"), q.astype("float16"), negatives, counted)
-    np.testing.assert_allclose(value, naive(c, q, negatives, counted, 0.1), rtol=0.02)
+    c, q, codes, negatives, counted = inputs(rng)
+    value, cache = ContrastiveLoss().forward(c.astype("float16"), q.astype("float16"), codes, negatives, counted)
+    np.testing.assert_allclose(value, naive(c, q, codes, negatives, counted, 0.1), rtol=0.02)
     assert all(d.dtype == np.float16 for d in ContrastiveLoss().backward(1.0, cache))
 
 
@@ -89,9 +90,10 @@ def test_float16(rng):
     ("change", "error"),
     [
         ({1: np.zeros((B, T, D + 1))}, r"predictions have shape \(2, 4, 3\) and targets \(2, 4, 4\)"),
-        ({2: np.zeros((B, T + 1, K), int)}, r"negatives have shape \(2, 5, 5\), expected \(2, 4, 'negatives'\)"),
-        ({2: np.full((B, T, K), 8)}, "negatives holds 8, but there are 8 targets, counted from 0 over the whole batch"),
-        ({3: COUNTED.astype(int)}, r"counted is an array of int64 and shape \(2, 4\), expected booleans"),
+        ({2: np.zeros((B, T))}, r"codes are an array of float64 and shape \(2, 4\), expected whole numbers"),
+        ({3: np.zeros((B, T + 1, K), int)}, r"negatives have shape \(2, 5, 5\), expected \(2, 4, 'negatives'\)"),
+        ({3: np.full((B, T, K), 8)}, "negatives holds 8, but there are 8 targets, counted from 0 over the whole batch"),
+        ({4: COUNTED.astype(int)}, r"counted is an array of int64 and shape \(2, 4\), expected booleans"),
     ],
 )
 def test_bad_input(rng, change, error):

@@ -427,4 +427,5 @@ def promises_of(subjects: dict[str, Subject]) -> list:
             *(PROMISES_OF_PADDING if subject.pads else ()),
             *(PROMISES_OF_A_LOSS if subject.has_loss else ()),
         )
+        if subject.alone or promise is not examples_do_not_look_at_each_other
     ]

@@ -28,6 +28,7 @@ class Subject:
     loss_sees_padding: bool = False  # a loss over the tokens of a text, the padding among them (question answering)
     loss_falls_to: float = 0.05  # of its start, learning one batch by heart; an absolute error's gradient never shrinks
     pads: bool = True  # whether examples may be of different lengths; pictures of a batch are all of one size
+    alone: bool = True  # whether an example means the same without the others (row numbers of a whole batch don't)
     fill = {"attention_mask": 0, "labels": -100, "token_type_ids": 0}  # what padding is made of
 
     @property
@@ -75,11 +76,13 @@ def main_input(batch):
 
 
 def without_labels(batch):
-    """The batch without what makes a loss: labels, positions of an answer, and which patches are to be guessed."""
+    """The batch without what makes a loss: labels, positions of an answer, patches to guess, frames to tell apart."""
     return {
         name: x
         for name, x in batch.items()
-        if "label" not in name and not name.endswith("_positions") and name != "bool_masked_pos"
+        if "label" not in name
+        and not name.endswith("_positions")
+        and name not in ("bool_masked_pos", "sampled_negative_indices")
     }
 
 

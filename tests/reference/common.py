@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -56,6 +57,18 @@ def exact_attention(module, query, key, value, attention_mask, scaling=None, dro
 
 if MAJOR >= 5:
     transformers.AttentionInterface.register("in its own number type", exact_attention)
+
+
+@contextmanager
+def in_float64():
+    """Some of the original's losses, and its quantizer, go down to float32; here they keep their number type."""
+    log_softmax = torch.nn.functional.log_softmax
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.Tensor, "float", lambda self: self)
+        patch.setattr(
+            torch.nn.functional, "log_softmax", lambda x, dim=None, _stacklevel=3, dtype=None: log_softmax(x, dim=dim)
+        )
+        yield
 
 
 def copy_weights(ours, theirs) -> None:

@@ -14,21 +14,22 @@ from __future__ import annotations
 import json
 import sys
 
-from tests.models import bert_cases, gpt2_cases, vit_cases
+from tests.models import bert_cases, gpt2_cases, vit_cases, wav2vec2_cases
 from tests.models.cases import FIXTURES
 from tests.models.proof import fingerprints
 from tests.models.seeded import seeded_normal
 
-from .common import MAJOR, original_of, run_original, torch, transformers
+from .common import MAJOR, in_float64, original_of, run_original, torch, transformers
 
-ARCHITECTURES = {"bert": bert_cases, "gpt2": gpt2_cases, "vit": vit_cases}
+ARCHITECTURES = {"bert": bert_cases, "gpt2": gpt2_cases, "vit": vit_cases, "wav2vec2": wav2vec2_cases}
 DIGITS = 12  # significant ones
 
 
 def fixture_of(cases, name: str) -> dict:
     case = cases.STORED[name]
     theirs, batch = original_of(cases.model_of(case)), cases.batch_of(case)
-    results = {run: run_original(theirs, batch, names) for run, names in cases.stored_runs(name).items()}
+    with in_float64():
+        results = {run: run_original(theirs, batch, names) for run, names in cases.stored_runs(name).items()}
     return {
         "case": name,
         "made_with": {"transformers": transformers.__version__, "torch": torch.__version__.split("+")[0]},

@@ -5,8 +5,7 @@ import pytest
 from tests.models.proof import assert_same, run_model
 from tests.models.wav2vec2_cases import CASES, batch_of, losses_of, model_of
 
-from .common import MAJOR, original_of, run_original
-from .wav2vec2_draws import in_float64
+from .common import MAJOR, in_float64, original_of, run_original
 
 pytestmark = [pytest.mark.reference, pytest.mark.skipif(MAJOR < 5, reason="needs transformers 5.x")]
 
