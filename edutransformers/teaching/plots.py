@@ -99,6 +99,26 @@ def word_scores(words, scores, title):
     return figure
 
 
+def chosen_words(words, probabilities, others, title):
+    """A row for each word that was written: how likely it was, and in `others` (texts) what else could have come."""
+    import matplotlib
+
+    with matplotlib.rc_context(STYLE):
+        figure, axes = _figure(7, 0.23 * len(words) + 1.1)
+        places = np.arange(len(words))[::-1]
+        axes.barh(places, probabilities, color=BLUE, height=0.7)
+        for place, probability, other in zip(places, probabilities, others):
+            axes.text(probability + 0.02, place, other, va="center", fontsize=7.5, color=GREY, parse_math=False)
+        axes.set_yticks(places, words, fontsize=8, parse_math=False)
+        axes.set_xlim(0, max(probabilities) + 0.45)  # room for the words behind the longest bar
+        axes.set_xticks([0, 0.25, 0.5, 0.75, 1][: int(max(probabilities) * 4) + 2])
+        axes.xaxis.set_major_formatter("{x:.0%}")
+        axes.set_ylim(-0.6, len(words) - 0.4)
+        axes.set_xlabel("probability of the token that was drawn; grey: the likeliest ones")
+        axes.set_title(title)
+    return figure
+
+
 def gradient_table(report, title="Gradient check"):
     """A GradientReport as a picture: each array's worst relative error on a logarithmic scale, with the tolerance."""
     import matplotlib
