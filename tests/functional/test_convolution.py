@@ -85,6 +85,12 @@ def test_options_that_differ_by_axis():
     check((2, 2, 9), (3, 2, 4), padding=((2, 1),))
 
 
+def test_same_pads_more_at_the_end():
+    """An even kernel has no middle: its missing place is added after the input, as torch does."""
+    sizes = geometry((1, 1, 5, 6), (1, 1, 2, 5), padding="same", dilation=(3, 1))
+    assert (sizes.padding, sizes.lengths) == (((1, 2), (2, 2)), (5, 6))
+
+
 def test_one_window_and_one_number():
     check((2, 3, 4), (5, 3, 4))
     check((1, 1, 1), (1, 1, 1))

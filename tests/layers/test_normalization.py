@@ -54,3 +54,37 @@ def test_contract_of_group_norm(groups, shape):
 
 def test_contract_of_one_group_a_channel():
     check_layer(lambda: GroupNorm(6, 6), lambda rng: (rng.normal(2, 3, (2, 6, 9)),))
+
+
+def test_groups_get_mean_beta_and_spread_gamma(rng):
+    layer = GroupNorm(3, 6, eps=0.0).astype("float64")
+    layer.weight.data[...], layer.bias.data[...] = 3.0, 0.5
+    groups = layer(rng.normal(7, 2, (4, 6, 50))).reshape(4, 3, 100)
+    np.testing.assert_allclose(groups.mean(axis=-1), 0.5, atol=1e-12)
+    np.testing.assert_allclose(groups.std(axis=-1), 3.0, rtol=1e-12)
+
+
+def test_one_group_over_one_position_is_a_layer_norm(rng):
+    x = rng.standard_normal((4, 6))
+    np.testing.assert_allclose(GroupNorm(1, 6)(x), LayerNorm(6)(x), rtol=1e-12)
+
+
+def test_group_norm_in_several_blocks():
+    """On the host in blocks of one example's positions, on the device all at once."""
+    case = Case(lambda: GroupNorm(2, 4), lambda rng: (rng.standard_normal((2, 4, BLOCK // 4 + 7)),))
+    inference_gives_the_same_output(case)
+    the_device_gives_the_same_numbers(case)
+
+
+def test_group_norm_starts_as_one_and_zero_and_names_what_is_wrong():
+    layer = GroupNorm(2, 6)
+    layer.weight.data[...] = 9
+    layer.bias.data[...] = 9
+    layer.initialize(np.random.default_rng(0))
+    np.testing.assert_array_equal(layer.weight.data, np.ones(6))
+    np.testing.assert_array_equal(layer.bias.data, np.zeros(6))
+    assert repr(layer) == "GroupNorm(2 groups, 6, eps=1e-05)"
+    with pytest.raises(ValueError, match="GroupNorm can't split 6 channels into 4 groups of the same size"):
+        GroupNorm(4, 6)
+    with pytest.raises(ValueError, match=r"an input of shape \(B, 6, …\), got an array of shape \(2, 5, 6\)"):
+        layer(np.ones((2, 5, 6)))
