@@ -337,7 +337,14 @@ class Encoder(Module):
     is set to zero first: the positions' convolution looks across it.
     """
 
-    checkpoint_names = {"positions": "pos_conv_embed", "norm": "layer_norm"}
+    # Weight norm's length and direction as 5.x and 4.34 (with a torch of its time) call them; older files say weight_g
+    # and weight_v, and are read too.
+    checkpoint_names = {
+        "positions.conv.weight_g": "pos_conv_embed.conv.parametrizations.weight.original0",
+        "positions.conv.weight_v": "pos_conv_embed.conv.parametrizations.weight.original1",
+        "positions": "pos_conv_embed",
+        "norm": "layer_norm",
+    }
 
     def __init__(self, config: Wav2Vec2Config):
         self.positions = ConvolutionalPositions(
@@ -469,11 +476,6 @@ class Wav2Vec2PreTrainedModel(PreTrainedModel):
     config_class = Wav2Vec2Config
     base_model_prefix = "wav2vec2"
     main_input_name = "input_values"
-    # In files weight norm's length and direction have the names of 4.x; 5.x's are read too.
-    checkpoint_renames = {
-        r"parametrizations\.weight\.original0$": "weight_g",
-        r"parametrizations\.weight\.original1$": "weight_v",
-    }
 
     def freeze_feature_encoder(self) -> None:
         """The convolutions learn no more, as is usual in fine-tuning. backward then ends above them: it returns no

@@ -71,7 +71,7 @@ def test_fresh_weights():
         "wav2vec2.feature_extractor.conv_layers.1.conv.weight": (0, math.sqrt(2 / 18)),
         "wav2vec2.feature_extractor.conv_layers.1.conv.bias": (0, 1 / math.sqrt(3 * 18)),
         "wav2vec2.feature_projection.projection.weight": (0, 1 / math.sqrt(3 * 8)),
-        "wav2vec2.encoder.pos_conv_embed.conv.weight_v": (0, 2 / math.sqrt(4 * 60)),
+        "wav2vec2.encoder.pos_conv_embed.conv.parametrizations.weight.original1": (0, 2 / math.sqrt(4 * 60)),
         "wav2vec2.encoder.layers.1.attention.k_proj.weight": (0, 0.02),
         "wav2vec2.masked_spec_embed": (0.5, 1 / math.sqrt(12)),
         "quantizer.codevectors": (0.5, 1 / math.sqrt(12)),
@@ -190,6 +190,28 @@ def test_masking_while_training():
     assert np.abs(drawn[0] - evaluated).max() > 1e-3
     given = model.forward(**batch_of(CASES["hidden"]), generator=np.random.default_rng(1))[0].logits
     np.testing.assert_array_equal(given, hidden)
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [("weight_g", "weight_v"), ("parametrizations.weight.original0", "parametrizations.weight.original1")],
+    ids=["4.x", "5.x"],
+)
+def test_weight_norm_by_all_its_names(spelling):
+    model = model_of(CASES["ctc"], "float32")
+    state = {
+        name.replace("parametrizations.weight.original0", spelling[0]).replace(
+            "parametrizations.weight.original1", spelling[1]
+        ): x
+        for name, x in model.state_dict().items()
+    }
+    assert f"wav2vec2.encoder.pos_conv_embed.conv.{spelling[0]}" in state
+    loaded, report = Wav2Vec2ForCTC.from_pretrained(
+        None, config=model.config, state_dict=state, output_loading_info=True
+    )
+    assert not any(report.values()), report
+    for mine, other in zip(model.parameters(), loaded.parameters(), strict=True):
+        np.testing.assert_array_equal(mine.data, other.data)
 
 
 # -- pre-training -----------------------------------------------------------------------------------------------------
