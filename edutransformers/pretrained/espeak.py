@@ -46,6 +46,7 @@ class Espeak:
             raise ValueError(f"eSpeak NG has no voice {voice!r}")
         self._library.espeak_SetParameter(_RATE, words_per_minute, 0)
         self._library.espeak_SetParameter(_PITCH, pitch, 0)
+        self._library.espeak_ng_SetRandSeed(ctypes.c_long(0))  # hisses and breath are noise
         self._pieces.clear()
         markup = f'<say-as interpret-as="characters">{text}</say-as>'.encode()
         self._library.espeak_Synth(markup, len(markup) + 1, 0, 1, 0, _UTF8 | _SSML, None, None)
