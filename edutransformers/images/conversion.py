@@ -113,7 +113,7 @@ def convert_to_rgb(
 
 def _pil_to_rgb(image: Image.Image) -> Image.Image:
     image = to_eight_bits(image)
-    if not image.has_transparency_data:
+    if "A" not in image.getbands() and image.info.get("transparency") is None:
         return image.convert("RGB")
     image = image.convert("RGBA")
     background = Image.new("RGBA", image.size, (255, 255, 255, 255))

@@ -142,7 +142,8 @@ def test_sixteen_bits_become_eight(mode):
     image = to_eight_bits(picture(mode))
     assert image.mode == "L"
     ramp = np.array(image).ravel().astype(float)
-    assert np.abs(ramp - np.linspace(0, 255, ramp.size)).max() <= 1
+    off = np.abs(ramp - np.linspace(0, 255, ramp.size)).max()
+    assert off < (1 if mode == "F" else 0.51)  # floats are cut off, whole numbers rounded
     assert (ramp[0], ramp[-1]) == (0, 255)
     np.testing.assert_array_equal(np.array(to_channels(picture(mode), 1)), np.array(image))
 

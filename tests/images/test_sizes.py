@@ -26,7 +26,22 @@ def test_all_forms_become_a_dictionary(arguments, expected):
 
 
 @pytest.mark.parametrize(
-    "size", [None, "224", 0, -3, 2.5, True, (3,), (3, 4, 5), (0, 4), {"height": 3}, {"height": 3, "width": None}, {}]
+    "size",
+    [
+        None,
+        "224",
+        0,
+        -3,
+        2.5,
+        True,
+        (3,),
+        (3, 4, 5),
+        (0, 4),
+        {"height": 3},
+        {"height": 3, "width": None},
+        {"height": 3, "width": True},
+        {},
+    ],
 )
 def test_what_is_no_size(size):
     with pytest.raises(ValueError, match="crop_size is .* expected whole numbers from 1 on"):
