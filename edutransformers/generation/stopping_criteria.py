@@ -45,7 +45,7 @@ class EosTokenCriteria(StoppingCriteria):
         self.eos_token_id = np.array(token_list(eos_token_id, "eos_token_id"))
 
     def __call__(self, input_ids, scores, **kwargs):
-        return np.isin(to_numpy(input_ids[:, -1]), self.eos_token_id)
+        return (to_numpy(input_ids[:, -1:]) == self.eos_token_id).any(axis=1)
 
 
 class StoppingCriteriaList(list):
