@@ -1,0 +1,190 @@
+"""How the shipped checkpoint `edutransformers/wav2vec2-small-digits-letters` is made. Run it to make it again:
+
+    pip install "edutransformers[audio]" espeakng-loader captcha
+    apt-get install asterisk-core-sounds-en-wav klettres-data saytime
+    python -m edutransformers.pretrained.train_wav2vec2_small_digits_letters --output wav2vec2-small-digits-letters
+
+A Wav2Vec2 of 1.6 million parameters starts from nothing, hears codes of spelled digits and letters (spoken.py), and
+learns by CTC to write them down. Each code that it hears is a new one: other symbols, another voice, speed, noise. All
+seeds are fixed; the last digits still depend on the machine's BLAS.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+
+import numpy as np
+
+from .. import (
+    Trainer,
+    TrainingArguments,
+    Wav2Vec2Config,
+    Wav2Vec2CTCTokenizer,
+    Wav2Vec2FeatureExtractor,
+    Wav2Vec2ForCTC,
+    Wav2Vec2Processor,
+    inference_mode,
+    speed,
+)
+from .spoken import (
+    HELD_OUT_VARIANTS,
+    RATE,
+    SYMBOLS,
+    VARIANTS,
+    Utterance,
+    character_error_rate,
+    disturb,
+    join_recordings,
+    load_recordings,
+    speak_codes,
+    speak_symbols,
+)
+
+VOCABULARY = {token: place for place, token in enumerate(["<pad>", "<unk>", "|", *SYMBOLS])}
+CONFIG = {
+    "vocab_size": len(VOCABULARY),
+    "hidden_size": 160,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 4,
+    "intermediate_size": 640,
+    "conv_dim": (64, 96, 128, 128, 160, 160),
+    "conv_kernel": (10, 3, 3, 3, 3, 2),
+    "conv_stride": (5, 2, 2, 2, 2, 2),  # 160 samples, 0.02 seconds a frame at 8,000 hertz
+    "conv_bias": True,
+    "feat_extract_norm": "layer",  # padding changes nothing
+    "do_stable_layer_norm": True,
+    "num_conv_pos_embeddings": 32,
+    "num_conv_pos_embedding_groups": 8,
+    "hidden_dropout": 0.05,
+    "attention_dropout": 0.05,
+    "activation_dropout": 0.0,
+    "final_dropout": 0.0,
+    "layerdrop": 0.0,
+    "mask_time_prob": 0.05,
+    "mask_time_length": 5,
+    "ctc_loss_reduction": "mean",
+    "ctc_zero_infinity": True,
+    "bos_token_id": None,
+    "eos_token_id": None,
+}
+
+
+class SpokenCodes:
+    """Codes for the Trainer, by number: number i is made when it is asked for, the same in every run.
+
+    Two of five are joined from real recordings, two from synthetic ones, one was spelled by a voice in one go.
+    """
+
+    def __init__(self, real, synthetic, spelled, count: int, seed: int = 0):
+        self.real, self.synthetic, self.spelled, self.count, self.seed = real, synthetic, spelled, count, seed
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, number: int) -> dict:
+        generator = np.random.default_rng((self.seed, number))
+        kind = generator.integers(5)
+        if kind == 4:
+            utterance = self.spelled[generator.integers(len(self.spelled))]
+        else:
+            (utterance,) = join_recordings(self.real if kind < 2 else self.synthetic, 1, generator)
+        return {"text": utterance.text, "samples": disturb(utterance.samples, generator)}
+
+
+class Listen:
+    """Makes batches: samples normalized and padded, texts as labels, −100 where there is none."""
+
+    def __init__(self, processor: Wav2Vec2Processor):
+        self.processor = processor
+
+    def __call__(self, codes) -> dict[str, np.ndarray]:
+        batch = self.processor(
+            [code["samples"] for code in codes], sampling_rate=RATE, padding=True, return_tensors="np"
+        )
+        labels = np.full((len(codes), max(len(code["text"]) for code in codes)), -100)
+        for row, code in zip(labels, codes):
+            row[: len(code["text"])] = [VOCABULARY[symbol] for symbol in code["text"]]
+        return {**batch, "labels": labels}
+
+
+def make_processor() -> Wav2Vec2Processor:
+    extractor = Wav2Vec2FeatureExtractor(sampling_rate=RATE, return_attention_mask=True)
+    return Wav2Vec2Processor(extractor, Wav2Vec2CTCTokenizer(vocab=VOCABULARY, bos_token=None, eos_token=None))
+
+
+def held_out_codes(recordings, count: int = 300) -> dict[str, list[Utterance]]:
+    """Codes that no training step hears, without any disturbance: prompts, speakers and voices (spoken.py)."""
+    joined = {
+        part: join_recordings(recordings[part], count, np.random.default_rng(1)) for part in ("prompts", "speakers")
+    }
+    return {**joined, "voices": speak_codes(HELD_OUT_VARIANTS, count, np.random.default_rng(2))}
+
+
+def read_aloud(model, processor, utterances, batch_size: int = 25) -> list[str]:
+    """What the model hears in each utterance: the best path."""
+    texts = []
+    with inference_mode():
+        for start in range(0, len(utterances), batch_size):
+            samples = [utterance.samples for utterance in utterances[start : start + batch_size]]
+            batch = processor(samples, sampling_rate=RATE, padding=True, return_tensors="np")
+            logits = model(**batch).logits
+            frames = model._get_feat_extract_output_lengths(batch["attention_mask"].sum(axis=-1))
+            texts += [processor.decode(row[:n].argmax(axis=-1)) for row, n in zip(logits, frames)]
+    return texts
+
+
+def main(arguments: list[str] | None = None) -> dict[str, float]:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--output", required=True, help="the folder for the checkpoint")
+    parser.add_argument("--root", default="/", help="where the Debian packages are installed or unpacked")
+    parser.add_argument("--codes", type=int, default=48000, help="how many codes to hear")
+    parser.add_argument("--limit", type=int, help="use only so many voices (to try the script)")
+    options = parser.parse_args(arguments)
+
+    speed.keep_freed_memory()
+    recordings = load_recordings(options.root)
+    held_out = held_out_codes(recordings)
+    variants, generator = VARIANTS[: options.limit], np.random.default_rng(0)
+    synthetic = speak_symbols(variants, generator)
+    train = SpokenCodes(recordings["train"], synthetic, speak_codes(variants, 4000, generator), options.codes)
+
+    processor = make_processor()
+    model = Wav2Vec2ForCTC(Wav2Vec2Config(**CONFIG), generator=np.random.default_rng(0))
+    seconds = sum(len(r.samples) for r in (*recordings["train"], *synthetic)) / RATE
+    print(f"{model.num_parameters():,} parameters, {seconds:,.0f} s of recordings", flush=True)
+
+    with tempfile.TemporaryDirectory() as scratch:
+        trainer = Trainer(
+            model,
+            TrainingArguments(
+                scratch,
+                learning_rate=1e-3,
+                per_device_train_batch_size=16,
+                num_train_epochs=1,
+                warmup_ratio=0.1,
+                weight_decay=0.01,
+                save_strategy="no",
+                logging_steps=100,
+                remove_unused_columns=False,
+                seed=0,
+            ),
+            data_collator=Listen(processor),
+            train_dataset=train,
+        )
+        trainer.train()
+    model.save_pretrained(options.output, dtype="float16")
+    processor.save_pretrained(options.output)
+
+    # What ships is the float16 file: that is what must be right on what was held out.
+    model = Wav2Vec2ForCTC.from_pretrained(options.output).eval()
+    rates = {}
+    for part, utterances in held_out.items():
+        heard = read_aloud(model, processor, utterances)
+        rates[part] = character_error_rate(heard, [utterance.text for utterance in utterances])
+        print(f"character error rate on held-out {part}: {rates[part]:.1%} ({len(utterances)} codes)")
+    return rates
+
+
+if __name__ == "__main__":
+    main()
