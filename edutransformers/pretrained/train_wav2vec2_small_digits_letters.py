@@ -41,6 +41,7 @@ from .spoken import (
     speak_symbols,
 )
 
+LONGEST = 6  # symbols of a code in training; longer ones are read as well
 VOCABULARY = {token: place for place, token in enumerate(["<pad>", "<unk>", "|", *SYMBOLS])}
 CONFIG = {
     "vocab_size": len(VOCABULARY),
@@ -48,9 +49,9 @@ CONFIG = {
     "num_hidden_layers": 4,
     "num_attention_heads": 4,
     "intermediate_size": 640,
-    "conv_dim": (64, 96, 128, 128, 160, 160),
-    "conv_kernel": (10, 3, 3, 3, 3, 2),
-    "conv_stride": (5, 2, 2, 2, 2, 2),  # 160 samples, 0.02 seconds a frame at 8,000 hertz
+    "conv_dim": (96, 128, 128, 160, 160),
+    "conv_kernel": (20, 3, 3, 3, 2),
+    "conv_stride": (10, 2, 2, 2, 2),  # 160 samples, 0.02 seconds a frame at 8,000 hertz
     "conv_bias": True,
     "feat_extract_norm": "layer",  # padding changes nothing
     "do_stable_layer_norm": True,
@@ -88,7 +89,7 @@ class SpokenCodes:
         if kind == 4:
             utterance = self.spelled[generator.integers(len(self.spelled))]
         else:
-            (utterance,) = join_recordings(self.real if kind < 2 else self.synthetic, 1, generator)
+            (utterance,) = join_recordings(self.real if kind < 2 else self.synthetic, 1, generator, LONGEST)
         return {"text": utterance.text, "samples": disturb(utterance.samples, generator)}
 
 
@@ -147,7 +148,7 @@ def main(arguments: list[str] | None = None) -> dict[str, float]:
     held_out = held_out_codes(recordings)
     variants, generator = VARIANTS[: options.limit], np.random.default_rng(0)
     synthetic = speak_symbols(variants, generator)
-    train = SpokenCodes(recordings["train"], synthetic, speak_codes(variants, 4000, generator), options.codes)
+    train = SpokenCodes(recordings["train"], synthetic, speak_codes(variants, 4000, generator, LONGEST), options.codes)
 
     processor = make_processor()
     model = Wav2Vec2ForCTC(Wav2Vec2Config(**CONFIG), generator=np.random.default_rng(0))
