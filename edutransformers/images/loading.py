@@ -23,6 +23,10 @@ class ImageFileError(OSError, ValueError):
     """A picture can't be read: not there, not a picture, damaged, or too large. The message says which."""
 
 
+class ImageNotFoundError(ImageFileError, FileNotFoundError):
+    """There is no such file."""
+
+
 def load_image(image, timeout: float | None = None) -> Image.Image:
     """A picture as a Pillow image of mode RGB, turned upright as its EXIF data says; of an animation the first frame.
 
@@ -36,6 +40,11 @@ def load_image(image, timeout: float | None = None) -> Image.Image:
     Raises ImageFileError (an OSError and a ValueError), ValueError for arrays that are no picture, TypeError for
     anything else.
     """
+    return _to_rgb(open_image(image, timeout))
+
+
+def open_image(image, timeout: float | None = None) -> Image.Image:
+    """As `load_image`, but in the mode that the picture has (L, P, RGBA, …)."""
     if isinstance(image, np.ndarray):
         image = to_pil_image(image)
     elif isinstance(image, Image.Image):
@@ -44,7 +53,7 @@ def load_image(image, timeout: float | None = None) -> Image.Image:
         image = _open(image, timeout)
     if min(image.size) == 0:
         raise ValueError(f"the image has {image.height} × {image.width} pixels; expected at least one")
-    return _to_rgb(_upright(image))
+    return _upright(image)
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
@@ -93,7 +102,7 @@ def _open_string(text: str, timeout) -> Image.Image:
         data = b""
     # A short word, such as "cat", is valid base64 too. No picture has fewer bytes than this.
     if len(data) < 16 and not is_data:
-        raise ImageFileError(
+        raise ImageNotFoundError(
             f"there is no file {text[:200]!r}; expected the path of a picture, an address that starts with http:// or "
             "https://, or a picture as a base64 string"
         )
@@ -110,7 +119,7 @@ def _open_path(path: str) -> Image.Image:
     try:
         data = Path(path).read_bytes()
     except FileNotFoundError:
-        raise ImageFileError(f"there is no file {path!r}; expected the path of a picture") from None
+        raise ImageNotFoundError(f"there is no file {path!r}; expected the path of a picture") from None
     except OSError as error:
         raise ImageFileError(f"{path!r} can't be opened: {error.strerror}") from error
     return _read(data, repr(path))

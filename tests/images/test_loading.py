@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from edutransformers.images import ImageFileError, load_image
+from edutransformers.images.loading import open_image
 
 from .pictures import encoded, noise, picture
 
@@ -260,3 +261,10 @@ def test_damaged_pixels_of_an_image_that_was_opened_elsewhere():
 def test_the_error_is_an_oserror_and_a_valueerror():
     assert issubclass(ImageFileError, OSError)
     assert issubclass(ImageFileError, ValueError)
+    with pytest.raises(FileNotFoundError):
+        load_image("no_such_file.png")
+
+
+def test_open_image_keeps_the_mode():
+    for mode in ("1", "L", "P", "RGBA", "I;16"):
+        assert open_image(encoded(picture(mode))).mode in (mode, "I"), mode  # Pillow 10 opens 16 bits as I

@@ -203,6 +203,14 @@ def test_bad_images(images, error, message):
         ViTImageProcessor(**SMALL)(images)
 
 
+@pytest.mark.parametrize("settings", [{}, {"do_resize": False}])
+def test_nan_is_noticed_and_truth_values_are_black_and_white_in_any_case(settings):
+    processor = ViTImageProcessor(size=5, **settings)
+    with pytest.raises(ValueError, match="1 of the image's 75 values are NaN or infinite"):
+        processor(np.where(np.arange(75) == 7, np.nan, 1.0).reshape(5, 5, 3))
+    np.testing.assert_allclose(only(processor(np.ones((5, 5), bool))), np.ones((3, 5, 5)), atol=1e-6)
+
+
 def test_several_sizes_make_no_array():
     images = [noise(8, 8), noise(8, 9)]
     processor = ViTImageProcessor(do_resize=False)

@@ -6,10 +6,8 @@ opened when they are looked at, so a folder of a million pictures costs a millio
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -88,26 +86,13 @@ class Image:
 
     def decode(self, value):
         """The opened picture, turned as its EXIF data says. None stays None."""
-        from PIL import Image as pillow
-        from PIL import ImageOps
+        from ...images.loading import open_image
 
         if value is None:
             return None
         if isinstance(value, dict):  # {"path": …, "bytes": …}, as Hugging Face's data sets store pictures
             value = value["path"] if value.get("bytes") is None else value["bytes"]
-        if isinstance(value, (str, Path)):
-            with pillow.open(value) as file:
-                file.load()
-                picture = file
-        elif isinstance(value, bytes):
-            picture = pillow.open(io.BytesIO(value))
-            picture.load()
-        elif isinstance(value, np.ndarray):
-            picture = pillow.fromarray(value)
-        else:
-            picture = value
-        if picture.getexif().get(0x0112, 1) != 1:  # the orientation
-            picture = ImageOps.exif_transpose(picture)
+        picture = open_image(value)
         return picture if self.mode in (None, picture.mode) else picture.convert(self.mode)
 
 
