@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import NamedTuple
 
-from ..auto import auto_classes_of
+from ..auto import ARCHITECTURES, auto_classes_of
 
 
 class Task(NamedTuple):
@@ -60,8 +60,9 @@ class PipelineRegistry:
     def tasks_for(self, architecture: str) -> list[str]:
         """The tasks that a model class is for: "BertForMaskedLM" -> ["fill-mask"]. Empty if it is for none."""
         kinds = auto_classes_of(architecture)
-        if "AutoModelForPreTraining" in kinds and "AutoModelForCausalLM" not in kinds:
-            kinds.append("AutoModelForMaskedLM")  # BERT's has that head too; a decoder is pre-trained without one
+        for row in ARCHITECTURES.values():
+            if row.models.get("AutoModelForPreTraining") == architecture and "AutoModelForMaskedLM" in row.models:
+                kinds.append("AutoModelForMaskedLM")  # BERT's has that head too
         kinds.append(architecture)
         return [
             name for name, task in self.tasks.items() if getattr(task.auto_class, "__name__", task.auto_class) in kinds
@@ -80,9 +81,17 @@ PIPELINE_REGISTRY = PipelineRegistry(
             "token_classification.TokenClassificationPipeline", "AutoModelForTokenClassification"
         ),
         "question-answering": Task("question_answering.QuestionAnsweringPipeline", "AutoModelForQuestionAnswering"),
-        "text-generation": Task("text_generation.TextGenerationPipeline", "AutoModelForCausalLM"),
+        "text-generation": Task(
+            "text_generation.TextGenerationPipeline", "AutoModelForCausalLM", default="edutransformers/gpt2-small-imdb"
+        ),
         "image-classification": Task(
             "image_classification.ImageClassificationPipeline", "AutoModelForImageClassification"
+        ),
+        "automatic-speech-recognition": Task(
+            "automatic_speech_recognition.AutomaticSpeechRecognitionPipeline", "AutoModelForCTC"
+        ),
+        "audio-classification": Task(
+            "audio_classification.AudioClassificationPipeline", "AutoModelForAudioClassification"
         ),
         "feature-extraction": Task("feature_extraction.FeatureExtractionPipeline", "AutoModel"),
     },
