@@ -41,8 +41,9 @@ from .spoken import (
     speak_symbols,
 )
 
+HELD_OUT_CODES = 300  # of each kind
 LONGEST = 6  # symbols of a code in training; longer ones are read as well
-VOCABULARY = {token: place for place, token in enumerate(["<pad>", "<unk>", "|", *SYMBOLS])}
+VOCABULARY = {token: place for place, token in enumerate(["<pad>", "<s>", "</s>", "<unk>", "|", *SYMBOLS])}
 CONFIG = {
     "vocab_size": len(VOCABULARY),
     "hidden_size": 160,
@@ -66,8 +67,6 @@ CONFIG = {
     "mask_time_length": 5,
     "ctc_loss_reduction": "mean",
     "ctc_zero_infinity": True,
-    "bos_token_id": None,
-    "eos_token_id": None,
 }
 
 
@@ -111,15 +110,16 @@ class Listen:
 
 def make_processor() -> Wav2Vec2Processor:
     extractor = Wav2Vec2FeatureExtractor(sampling_rate=RATE, return_attention_mask=True)
-    return Wav2Vec2Processor(extractor, Wav2Vec2CTCTokenizer(vocab=VOCABULARY, bos_token=None, eos_token=None))
+    return Wav2Vec2Processor(extractor, Wav2Vec2CTCTokenizer(vocab=VOCABULARY))
 
 
-def held_out_codes(recordings, count: int = 300) -> dict[str, list[Utterance]]:
+def held_out_codes(recordings) -> dict[str, list[Utterance]]:
     """Codes that no training step hears, without any disturbance: prompts, speakers and voices (spoken.py)."""
     joined = {
-        part: join_recordings(recordings[part], count, np.random.default_rng(1)) for part in ("prompts", "speakers")
+        part: join_recordings(recordings[part], HELD_OUT_CODES, np.random.default_rng(1))
+        for part in ("prompts", "speakers")
     }
-    return {**joined, "voices": speak_codes(HELD_OUT_VARIANTS, count, np.random.default_rng(2))}
+    return {**joined, "voices": speak_codes(HELD_OUT_VARIANTS, HELD_OUT_CODES, np.random.default_rng(2))}
 
 
 def read_aloud(model, processor, utterances, batch_size: int = 25) -> list[str]:

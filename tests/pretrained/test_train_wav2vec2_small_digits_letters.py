@@ -1,0 +1,99 @@
+"""The script that makes the reader of digits and letters, on made-up recordings: from sounds to a checkpoint."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from edutransformers import Wav2Vec2Config, Wav2Vec2ForCTC, Wav2Vec2Processor
+from edutransformers.pretrained import train_wav2vec2_small_digits_letters as script
+from edutransformers.pretrained.spoken import RATE, SYMBOLS, Recording, Utterance, join_recordings
+
+SMALL = {
+    **script.CONFIG, "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8,
+    "conv_dim": (4, 4, 4, 4, 8), "num_conv_pos_embeddings": 4, "num_conv_pos_embedding_groups": 2,
+}  # fmt: skip
+
+
+def tones(speaker, symbols=SYMBOLS):
+    """Each symbol as a tone of its own, for 0.1 seconds."""
+    time = np.arange(RATE // 10) / RATE
+    return [
+        Recording(symbol, np.sin(6.28 * (200 + 60 * place) * time).astype("float32"), speaker, symbol)
+        for place, symbol in enumerate(symbols)
+    ]
+
+
+def spell(variants, count, generator, longest=8):
+    return join_recordings(tones(variants[0]), count, generator, longest)
+
+
+@pytest.fixture
+def small(monkeypatch):
+    recordings = {"train": tones("ann"), "prompts": tones("ann", "AB"), "speakers": tones("ben")}
+    monkeypatch.setattr(script, "CONFIG", SMALL)
+    monkeypatch.setattr(script, "HELD_OUT_CODES", 20)
+    monkeypatch.setattr(script, "load_recordings", lambda root: recordings)
+    monkeypatch.setattr(script, "speak_symbols", lambda variants, generator: tones("voice"))
+    monkeypatch.setattr(script, "speak_codes", lambda variants, count, *rest: spell(variants, 20, *rest))
+    return recordings
+
+
+def test_it_writes_a_checkpoint(small, tmp_path):
+    rates = script.main(["--output", str(tmp_path), "--codes", "16"])
+    assert set(rates) == {"prompts", "speakers", "voices"}
+    model, processor = Wav2Vec2ForCTC.from_pretrained(tmp_path), Wav2Vec2Processor.from_pretrained(tmp_path)
+    assert model.config.vocab_size == 41 == len(processor.tokenizer)
+    assert model.num_parameters() < 2_000_000
+    assert processor.feature_extractor.sampling_rate == RATE
+    assert processor.feature_extractor.return_attention_mask
+
+
+def test_the_model_that_ships_has_less_than_two_million_parameters():
+    assert Wav2Vec2ForCTC(Wav2Vec2Config(**script.CONFIG)).num_parameters() < 2_000_000  # 4 MB in float16
+    assert np.prod(script.CONFIG["conv_stride"]) == 0.02 * RATE
+
+
+def test_codes_are_new_each_time_and_the_same_in_each_run():
+    spelled = [Utterance("SPELLED", np.ones(900, dtype="float32"))]
+    codes = script.SpokenCodes(tones("real", "AB"), tones("synthetic", "789"), spelled, 200)
+    again = script.SpokenCodes(tones("real", "AB"), tones("synthetic", "789"), spelled, 200)
+    texts = [codes[number]["text"] for number in range(len(codes))]
+    np.testing.assert_array_equal(codes[7]["samples"], again[7]["samples"])
+    assert not np.array_equal(codes[7]["samples"][:500], codes[8]["samples"][:500])
+    kinds = [sum(set(text) <= set(symbols) for text in texts) for symbols in ("AB", "789", "SPELD")]
+    assert sum(kinds) == 200
+    assert 60 < kinds[0] < 100
+    assert 60 < kinds[1] < 100
+    assert 25 < kinds[2] < 55
+    assert max(map(len, texts)) <= 7
+
+
+def test_batches():
+    rows = [
+        {"text": "4B", "samples": np.ones(500, "float32")},
+        {"text": "Z", "samples": np.arange(800.0, dtype="float32")},
+    ]
+    batch = script.Listen(script.make_processor())(rows)
+    assert batch["input_values"].shape == batch["attention_mask"].shape == (2, 800)
+    assert batch["attention_mask"].sum(axis=1).tolist() == [500, 800]
+    assert batch["input_values"].dtype == np.float32
+    assert batch["labels"].tolist() == [[5 + 4, 5 + 11], [5 + 35, -100]]
+
+
+def test_what_was_heard_is_read_up_to_the_last_frame():
+    """Frames behind an utterance's end hold whatever the padding sounded like."""
+    processor = script.make_processor()
+    path = np.zeros((2, 6), dtype=int)
+    path[0, :5] = [9, 9, 0, 9, 16]
+    path[1, :2], path[1, 2:] = [40, 40], 9
+
+    class Model:
+        def __call__(self, input_values, attention_mask):
+            return SimpleNamespace(logits=np.eye(41)[path])
+
+        def _get_feat_extract_output_lengths(self, samples):
+            return samples // 100
+
+    utterances = [Utterance("", np.ones(600, "float32")), Utterance("", np.ones(200, "float32"))]
+    assert script.read_aloud(Model(), processor, utterances) == ["44B", "Z"]
