@@ -105,18 +105,17 @@ class GenerationMixin:
         kwargs               also what `forward` takes: attention_mask, token_type_ids, encoder_hidden_states, and
                              past_key_values, a cache that has read the beginning of the prompts; it goes on growing
 
-        Raises ValueError for a prompt that leaves no room, settings that ask for what can't be, and a batch in which
-        texts end at different lengths while there is no padding token. A setting that has no effect beside the others
+        Without a padding token, an end token fills up texts that end before the others. Raises ValueError for a prompt
+        that leaves no room and for settings that ask for what can't be; a setting that has no effect beside the others
         (`temperature` without `do_sample`) is warned of.
         """
         config, given = self._settings(generation_config, kwargs)
         ids = self._prompt(inputs, given, config)
         past = self._past(given.pop("past_key_values", None), ids)
-        B, T = ids.shape
+        T = ids.shape[1]
         self._set_length(config, T)
         mask = self._mask(given.pop("attention_mask", None), ids, config)
         self._check_arguments(given)
-        self._check_padding(config, B)
         for sentence in config.contradictions():
             logger.warning("%s", sentence)
         if streamer is not None:
@@ -248,12 +247,6 @@ class GenerationMixin:
                 f"generate got {unknown[0]!r}, which is neither a setting of GenerationConfig nor an argument of "
                 f"{type(self).__name__}.forward"
             )
-
-    @staticmethod
-    def _check_padding(config: GenerationConfig, batch: int) -> None:
-        rows = batch * config.num_return_sequences
-        if rows > 1 and config.ends and config.pad_token_id is None:
-            raise ValueError("texts of a batch end at different lengths: set pad_token_id to fill the shorter ones")
 
     # ----- one word after another ------------------------------------------------------------------------------------
 

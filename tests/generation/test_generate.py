@@ -56,6 +56,15 @@ def test_padding_on_the_left_shifts_nothing(model):
         assert set(got[len(alone) :]) <= {PAD}
 
 
+def test_without_a_padding_token_an_end_token_fills_up():
+    settings = {"attention_mask": MASK, "max_new_tokens": 12}
+    ends = [model_of(eos_token_id=word).generate(BATCH, pad_token_id=PAD, **settings) for word in (3, 4, 6, 7)]
+    filled = next(text for text in ends if (text[:, 5:] == PAD).any() and (text[:, -1] != PAD).any())
+    word = (3, 4, 6, 7)[next(place for place, text in enumerate(ends) if text is filled)]
+    got = model_of(eos_token_id=word).generate(BATCH, **settings)
+    np.testing.assert_array_equal(got[:, 5:], np.where(filled[:, 5:] == PAD, word, filled[:, 5:]))
+
+
 def test_a_text_from_nothing(model):
     assert model.generate(max_new_tokens=4).tolist() == [greedy(model, [1], 4)]
 
