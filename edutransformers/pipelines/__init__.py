@@ -11,6 +11,8 @@ from ..lazy import lazy_names
 
 _HOMES = {
     "AggregationStrategy": "token_classification",
+    "AudioClassificationPipeline": "audio_classification",
+    "AutomaticSpeechRecognitionPipeline": "automatic_speech_recognition",
     "ChunkPipeline": "base",
     "ClassificationFunction": "text_classification",
     "FeatureExtractionPipeline": "feature_extraction",

@@ -38,8 +38,8 @@ def pipeline(
     """A pipeline for a task: `pipeline("sentiment-analysis")("What a film!")`.
 
     task            "text-classification" (or "sentiment-analysis"), "fill-mask", "token-classification" (or "ner"),
-                    "question-answering", "text-generation", "feature-extraction",
-                    "image-classification". Left out, the model's architecture tells it
+                    "question-answering", "text-generation", "feature-extraction", "image-classification",
+                    "automatic-speech-recognition", "audio-classification". Left out, the model's architecture tells it
     model           a model, or a checkpoint's name or folder; left out, the task's default, where it has one
     config          a config, or where to read one, in place of the checkpoint's own
     tokenizer, image_processor, feature_extractor

@@ -12,9 +12,10 @@ pytestmark = pytest.mark.extras
 import librosa  # noqa: E402
 import soundfile  # noqa: E402
 
-from edutransformers import load_audio  # noqa: E402
+from edutransformers import Wav2Vec2FeatureExtractor, Wav2Vec2ForCTC, load_audio, pipeline  # noqa: E402
 from edutransformers.audio import read_wav, resample, wav_bytes  # noqa: E402
 from tests.audio.test_wav import wav_file  # noqa: E402
+from tests.pipelines.tiny_speech import noise, small_model, tokenizer  # noqa: E402
 
 PLAIN = ("PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE")
 COMPRESSED = ("ULAW", "ALAW", "IMA_ADPCM", "MS_ADPCM", "GSM610")
@@ -108,6 +109,20 @@ def test_channels_and_short_sounds_at_another_rate(tone):
     for length, rate in itertools.product((1, 2, 3, 10, 999), (8000, 11025, 44100)):
         samples = load_audio({"array": tone[5000 : 5000 + length], "sampling_rate": rate})
         assert np.array_equal(samples, librosa.resample(tone[5000 : 5000 + length], orig_sr=rate, target_sr=16000))
+
+
+def test_a_pipeline_brings_recordings_to_the_rate_of_its_model():
+    transcribe = pipeline(
+        "automatic-speech-recognition", model=small_model(Wav2Vec2ForCTC), tokenizer=tokenizer(),
+        feature_extractor=Wav2Vec2FeatureExtractor(),
+    )  # fmt: skip
+    slow = noise(0.5, rate=8000)
+    quick = resample(slow, 8000, 16000)
+    expected = transcribe(quick)
+    assert transcribe({"raw": slow, "sampling_rate": 8000}) == expected
+    assert transcribe(written(slow[None], 8000, "WAV", "FLOAT")) == expected
+    part = transcribe({"raw": slow, "sampling_rate": 8000, "stride": (1600, 800)})
+    assert part == transcribe({"raw": quick, "sampling_rate": 16000, "stride": (3200, 1600)}) != expected
 
 
 @pytest.mark.parametrize("data", [b"Dear Sir or Madam,", b"fLaC", b"OggS" + bytes(50), b"<html></html>", b"\0" * 500])
