@@ -202,5 +202,10 @@ def _host_array(image) -> np.ndarray:
 
 
 def to_layout(images: list[np.ndarray], data_format: ChannelDimension | str) -> list[np.ndarray]:
-    """Arrays (H, W, C) with their channels where the model wants them."""
-    return [to_channel_dimension_format(image, data_format, ChannelDimension.LAST) for image in images]
+    """Arrays (H, W, C) with their channels where the model wants them.
+
+    Copies, not views: a channel whose pixels lie side by side is normalized several times as fast as one whose pixels
+    are three apart, so this is done before.
+    """
+    last = ChannelDimension.LAST
+    return [np.ascontiguousarray(to_channel_dimension_format(image, data_format, last)) for image in images]

@@ -67,16 +67,18 @@ class ViTImageProcessor(BaseImageProcessor):
         """
         use = self.with_settings(**settings)
         images = use.arrays_of(images, input_data_format)
-        layout = ChannelDimension.LAST
         if use.do_rescale:
             use.warn_if_scaled(images)
         if use.do_resize:
-            images = [use.resize(image, use.size, use.resample, input_data_format=layout) for image in images]
+            last = ChannelDimension.LAST
+            images = [use.resize(image, use.size, use.resample, input_data_format=last) for image in images]
+        images = to_layout(images, data_format)
         if use.do_rescale:
             images = [rescale(image, use.rescale_factor) for image in images]
         if use.do_normalize:
-            images = [normalize(image, use.image_mean, use.image_std, input_data_format=layout) for image in images]
-        return BatchFeature({"pixel_values": to_layout(images, data_format)}, tensor_type=return_tensors)
+            mean, std = use.image_mean, use.image_std
+            images = [normalize(image, mean, std, input_data_format=data_format) for image in images]
+        return BatchFeature({"pixel_values": images}, tensor_type=return_tensors)
 
 
 class ViTFeatureExtractor(ViTImageProcessor):

@@ -229,6 +229,11 @@ def test_hue():
         np.abs(np.array(adjust_hue(red, 0.5)).astype(int) - np.array(adjust_hue(red, -0.5))).max() <= 12
     )  # 255 / 256 of the circle apart
     same(adjust_hue(IMAGE, 0.0), IMAGE.convert("HSV").convert("RGB"))
+    noisy = Image.fromarray(noise())
+    for turn, step in ((1 / 3, 85), (-0.25, 256 - 63)):
+        hue, saturation, value = (np.array(band) for band in noisy.convert("HSV").split())
+        bands = [Image.fromarray(band) for band in (hue + np.uint8(step), saturation, value)]  # beyond 255 comes 0
+        same(adjust_hue(noisy, turn), Image.merge("HSV", bands).convert("RGB"))
     grey = IMAGE.convert("L")
     assert adjust_hue(grey, 0.3) is grey
     clear = picture("RGBA")
