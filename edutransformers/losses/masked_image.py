@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+import numpy as np
+
 from ..backend import Array, array_module, as_array_like
 from ..functional.precision import in_float32
 from ..module import Module, keep
@@ -12,6 +14,7 @@ class MaskedImageCache(NamedTuple):
     difference: Array  # (B, C, H, W)
     mask: Array  # (B, 1, H, W)
     scale: Array
+    dtype: np.dtype  # the prediction's; of float16 ones all above is float32
 
 
 class MaskedImageLoss(Module):
@@ -31,11 +34,11 @@ class MaskedImageLoss(Module):
         mask = xp.repeat(xp.repeat(mask, H // grid[0], axis=2), W // grid[1], axis=3)
         scale = 1 / (C * (mask.sum() + 1e-5))
         loss = (abs(difference) * mask).sum() * scale
-        return loss, keep(prediction.dtype, MaskedImageCache(difference, mask, scale))
+        return loss, keep(MaskedImageCache, difference, mask, scale, prediction.dtype)
 
     def backward(self, dloss, cache):
         """dL -> dy, dx.   dy = sign(y − x) m dL / (C (Σ m + 10⁻⁵)),  dx = −dy: the picture itself is compared with."""
-        dtype, (difference, mask, scale) = cache
+        difference, mask, scale, dtype = cache
         dprediction = array_module(difference).sign(difference)
         dprediction *= mask
         dprediction *= scale * dloss

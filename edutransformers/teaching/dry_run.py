@@ -53,6 +53,7 @@ def dry_step(model: Module, batch: dict, optimizer=None, accumulation: int = 1) 
     In training mode, whatever mode `model` is in. Every pass's cache is let go of when its backward is through, as the
     Trainer does.
     """
+    inputs = {name: phantom_like(value) for name, value in batch.items()}  # outside: the batch is there anyway
     with Ledger() as ledger, warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")  # what is computed after all, from memory that nobody wrote, may overflow
         model, optimizer = twins(model, optimizer)
@@ -60,7 +61,6 @@ def dry_step(model: Module, batch: dict, optimizer=None, accumulation: int = 1) 
         arrays = {name: place.data for name, place in [*model.named_parameters(), *model.named_buffers()]}
         weights = {name: _as_kind("weights", array) for name, array in arrays.items()}
         watch = Watch(model)
-        inputs = {name: phantom_like(value) for name, value in batch.items()}
         if "generator" in inspect.signature(type(model).forward).parameters:
             inputs.setdefault("generator", PhantomGenerator())
         states = _make_states(model, optimizer)
