@@ -72,7 +72,7 @@ def center_crop(
     """The middle of the image, `size` = (height, width). Where the image is smaller, zeros are put around it.
 
     If the number of rows to cut off is odd, one more goes below; if the number to add is odd, one more goes above.
-    (As in the original since version 5, and in torchvision; version 4 added it below.)
+    (As in the original since version 5; version 4 added it below.)
     """
     check_is_array(image)
     crop_height, crop_width = _pair(size, "size")

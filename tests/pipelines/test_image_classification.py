@@ -247,6 +247,19 @@ def test_several_sizes_make_no_batch():
         pipe(pictures, batch_size=2)
 
 
+def test_the_timeout_is_passed_on(classify, monkeypatch):
+    waited = []
+
+    def fetch(image, timeout):
+        waited.append(timeout)
+        return Image.fromarray(RED)
+
+    monkeypatch.setattr("edutransformers.pipelines.image_classification.load_image", fetch)
+    assert classify("http://example.org/red.png", timeout=2.5) == classify(RED)
+    classify("http://example.org/red.png")
+    assert waited == [2.5, None]
+
+
 def test_a_local_picture_takes_no_notice_of_the_timeout(classify, tmp_path):
     Image.fromarray(RED).save(tmp_path / "red.png")
     assert classify(tmp_path / "red.png", timeout=1e-9) == classify(RED)
