@@ -36,6 +36,9 @@ class CTCLoss(Module):
 
     def forward(self, logits, targets, input_lengths, target_lengths):
         check_ctc_inputs(logits, targets, input_lengths, target_lengths, self.blank)
+        targets, input_lengths, target_lengths = (
+            x.astype("int64", copy=False) for x in (targets, input_lengths, target_lengths)
+        )
         if targets.ndim == 1:
             targets = pad_targets(targets, target_lengths)
         targets, input_lengths, target_lengths = (

@@ -132,6 +132,17 @@ def test_no_labels_at_all_in_one_row(rng):
     np.testing.assert_allclose(loss, [-np.log(softmax(x[:n])[:, 0]).sum() for x, n in zip(logits, (3, 2))])
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "int32", "uint64"])
+def test_whole_numbers_of_any_size(dtype):
+    """200 is twice 100, in bytes too."""
+    logits = np.zeros((1, 220, 130), dtype="float32")
+    labels, lengths = np.arange(1, 101)[None], (np.array([120]), np.array([100]))
+    small = [x.astype(dtype) for x in (labels, *lengths)]
+    np.testing.assert_array_equal(run(CTCLoss(), logits, *small)[1], run(CTCLoss(), logits, labels, *lengths)[1])
+    flat = run(CTCLoss(), logits, small[0][0], *small[1:])
+    np.testing.assert_array_equal(flat[1], run(CTCLoss(), logits, labels, *lengths)[1])
+
+
 def run(loss, *inputs):
     value, cache = loss.forward(*inputs)
     return value, loss.backward(np.ones_like(value), cache)
