@@ -196,7 +196,7 @@ def both(task: str, tmp_path, norm: str, **fields):
     return pipeline(task, model=tmp_path, dtype=dtype), theirs
 
 
-LENGTHS = [  # of 2.5 seconds at most
+LENGTHS = [  # of recordings of 2.5 seconds
     {},
     {"chunk_length_s": 1},
     {"chunk_length_s": 0.7, "stride_length_s": 0.1},
@@ -210,7 +210,8 @@ LENGTHS = [  # of 2.5 seconds at most
 
 def check_speech_recognition(tmp_path, norm: str) -> None:
     ours, theirs = both("automatic-speech-recognition", tmp_path, norm)
-    sounds = [noise(2.5, 1), noise(1.83, 2), noise(0.41, 3), np.zeros(8000, np.float32)]
+    # None ends where a chunk ends: there 4.34 hears one more, of what it heard already.
+    sounds = [noise(2.53, 1), noise(1.83, 2), noise(0.41, 3), np.zeros(8000, np.float32)]
     for sound in sounds:
         for options in LENGTHS:
             for timestamps in ("char", "word") if sound is sounds[1] else (None,):
@@ -224,13 +225,12 @@ def check_speech_recognition(tmp_path, norm: str) -> None:
         {"raw": sounds[1], "sampling_rate": 16000, "stride": (0, 777), "speaker": "Ann"},
     ):
         assert ours(dict(row)) == theirs(dict(row))
-        if "stride" not in row:
+        if "stride" not in row and MAJOR >= 5:  # 4.34 forgets the other entries when it cuts chunks
             assert ours(dict(row), chunk_length_s=1) == theirs(dict(row), chunk_length_s=1)
-    # In a batch, chunks of one length are the same as one by one; the last, shorter one stands alone here.
-    assert len(sounds[0]) == 40000
-    equal = {"chunk_length_s": 1, "stride_length_s": 0.25}  # three whole chunks, and the end
-    for batch_size in (1, 3):
-        assert ours(sounds[0], batch_size=batch_size, **equal) == theirs(sounds[0], batch_size=batch_size, **equal)
+    if MAJOR >= 5:
+        whole, chunks = noise(2.5, 1), {"chunk_length_s": 1, "stride_length_s": 0.25}  # four of one length
+        for batch_size in (1, 3):
+            assert ours(whole, batch_size=batch_size, **chunks) == theirs(whole, batch_size=batch_size, **chunks)
     same_length = [noise(0.5, seed) for seed in range(4)]
     for batch_size in (1, 2, 4):
         assert ours(same_length, batch_size=batch_size) == theirs(same_length, batch_size=batch_size)
