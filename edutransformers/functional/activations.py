@@ -102,6 +102,9 @@ def gelu(x, y, slope):
     product rule f′(x) = Φ(x) + x φ(x).
     """
     xp = array_module(x)
+    if slope is None and xp is np and x.dtype == np.float32:
+        xp.divide(x, _inverse_of_normal_cdf(x), out=y)  # in inference: two passes fewer
+        return
     cdf = _normal_cdf(x)
     if slope is not None:
         xp.multiply(x, x, out=slope)
@@ -115,17 +118,26 @@ def gelu(x, y, slope):
 
 def _normal_cdf(x):
     xp = array_module(x)
-    if xp is np and x.dtype == np.float32:  # σ(x P(x²)): see NORMAL_CDF_POLYNOMIAL; several times as fast as erf
-        y = horner(NORMAL_CDF_POLYNOMIAL, x * x)
-        y *= x
-        np.negative(y, out=y)
-        np.exp(y, out=y)
-        y += 1
-        return np.reciprocal(y, out=y)
+    if xp is np and x.dtype == np.float32:
+        y = _inverse_of_normal_cdf(x)
+        return xp.reciprocal(y, out=y)
     y = erf(x * math.sqrt(0.5))
     y *= 0.5
     y += 0.5
     return y
+
+
+def _inverse_of_normal_cdf(x):
+    """1/Φ(x) = 1 + exp(−x P(x²)): see NORMAL_CDF_POLYNOMIAL; several times as fast as erf."""
+    xp = array_module(x)
+    y = horner(_MINUS_POLYNOMIAL, x * x)
+    y *= x
+    xp.exp(y, out=y)
+    y += 1
+    return y
+
+
+_MINUS_POLYNOMIAL = tuple(-c for c in NORMAL_CDF_POLYNOMIAL)
 
 
 @elementwise
