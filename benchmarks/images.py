@@ -4,7 +4,7 @@
 
 A batch of photographs, one of pictures that have their size already, and one of handwritten digits, from Pillow images
 or arrays to pixel_values. Seconds of processor time on one thread. Each round runs both sides in fresh processes, one
-after the other (see _pairs.py). Takes about a minute.
+after the other (see _pairs.py). Takes a few minutes.
 """
 
 from __future__ import annotations
