@@ -25,7 +25,9 @@ def small(monkeypatch):
 
 
 def test_each_token_is_judged_once_and_with_context(small):
-    model = GPT2LMHeadModel(GPT2Config(**small, initializer_range=0.5), generator=np.random.default_rng(0)).eval()
+    model = GPT2LMHeadModel(
+        GPT2Config(**{**small, "initializer_range": 0.5}), generator=np.random.default_rng(0)
+    ).eval()
     for length in (0, 1, 7, 11, 12, 13, 15, 16, 40):
         document = np.random.default_rng(length).integers(1, 300, length).tolist()
         text = np.array([0, *document, 0])
@@ -42,9 +44,20 @@ def test_each_token_is_judged_once_and_with_context(small):
 
 def test_blocks():
     rows = script.blocks([[1, 2, 3], [4] * 600], 0)
-    assert [row["input_ids"].shape for row in rows] == [(256,)] * 2
+    assert [row["input_ids"].shape for row in rows] == [(128,)] * 4  # 605 tokens; 93 are left over
     assert rows[0]["input_ids"][:6].tolist() == [0, 1, 2, 3, 0, 4]
     assert all(np.array_equal(row["input_ids"], row["labels"]) for row in rows)
+
+
+def test_neighbours_are_alike_from_the_start(small):
+    model = script.new_model()
+    table = model.transformer.wpe.weight.data
+    assert table.dtype == np.float32
+    alike = table @ table.T / np.linalg.norm(table, axis=1)[0] ** 2
+    np.testing.assert_allclose(np.diag(alike), 1, rtol=1e-5)
+    assert np.diag(alike, 1).min() > np.diag(alike, 2).max() > np.diag(alike, 3).max()
+    again = script.new_model()
+    assert all(np.array_equal(a.data, b.data) for a, b in zip(model.parameters(), again.parameters()))
 
 
 def test_perplexity():
