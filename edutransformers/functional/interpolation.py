@@ -61,7 +61,6 @@ def interpolation_matrix(before: int, after: int, mode: str, align_corners: bool
     else:
         place = (new + 0.5) * (before / after) - 0.5
     if mode == "bilinear":
-        place = xp.maximum(place, 0.0)
         t = place - xp.floor(place)
         weights = {0: 1 - t, 1: t}
     elif mode == "bicubic":
