@@ -11,7 +11,19 @@ import pytest
 from edutransformers.backend import erf, random_keep_mask, scatter_add, topk
 from edutransformers.functional.activations import ACTIVATIONS
 from edutransformers.gradient_check import gradient_check
-from edutransformers.layers import Activation, AddNorm, Embedding, FeedForward, LayerNorm, Linear
+from edutransformers.layers import (
+    Activation,
+    AddNorm,
+    Conv1d,
+    Conv2d,
+    ConvolutionalPositions,
+    Embedding,
+    FeedForward,
+    GroupNorm,
+    LayerNorm,
+    Linear,
+    SpanMasking,
+)
 from edutransformers.losses import BCEWithLogitsLoss, CrossEntropyLoss, SmoothL1Loss, SpanLoss
 from tests.contract import Case, the_device_gives_the_same_numbers
 from tests.layers import test_attention
@@ -53,6 +65,13 @@ CASES |= {
         lambda rng: tuple(rng.standard_normal((2, 2, 3, 4))),
         lambda rng: {"generator": rng},
         training=True,
+    ),
+    "convolution over time": Case(lambda: Conv1d(6, 12, 3, 2, padding=2, groups=3), floats(2, 6, 9)),
+    "convolution over pictures": Case(lambda: Conv2d(2, 4, (3, 2), dilation=2), floats(2, 2, 7, 6)),
+    "group norm": Case(lambda: GroupNorm(2, 6), floats(2, 6, 9)),
+    "convolutional positions": Case(lambda: ConvolutionalPositions(6, 4, 2), floats(2, 7, 6)),
+    "span masking": Case(
+        lambda: SpanMasking(6, 0.5, 2, 1, 0.4, 2, 1), floats(3, 7, 6), lambda rng: {"generator": rng}, training=True
     ),
     "binary cross-entropy": Case(BCEWithLogitsLoss, lambda rng: (rng.standard_normal((3, 4)), rng.random((3, 4)))),
     "smooth L1": Case(SmoothL1Loss, lambda rng: tuple(rng.standard_normal((2, 3, 4)))),

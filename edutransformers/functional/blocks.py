@@ -22,6 +22,11 @@ def row_blocks(rows: int, width: int, xp=np):
         yield slice(start, min(start + step, rows))
 
 
+def contiguous(x):
+    """x itself if its axes lie in memory one inside the other, else a copy that does."""
+    return x if x.flags.c_contiguous else x.copy()
+
+
 def elementwise(function):
     """Make of `function(x, y, slope)`, which fills y = f(x) and slope = f′(x), a function that works block by block:
 

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..backend import array_module
+from .blocks import contiguous
 from .precision import sum_dtype
 
 # Windows overlap, so all of them together are K/stride times as large as the input. They are made and multiplied in
@@ -75,7 +76,7 @@ def convolution_backward(dy, x, weight, stride=1, padding=0, dilation=1, groups=
     xp = array_module(dy)
     sizes = geometry(x.shape, weight.shape, stride, padding, dilation, groups)
     padded, kernel = _padded(x, sizes), _kernel_rows(weight, groups)
-    dy = xp.ascontiguousarray(xp.moveaxis(dy, 1, -1)).reshape(-1, len(weight))  # rows (B·S′, O)
+    dy = contiguous(xp.moveaxis(dy, 1, -1)).reshape(-1, len(weight))  # rows (B·S′, O)
     dy_of_groups = _split_groups(dy, groups)
     dkernel = xp.zeros(kernel.shape, dtype=sum_dtype(dy.dtype))
     dpadded = xp.zeros(padded.shape, dtype=dy.dtype)
@@ -152,7 +153,7 @@ def _padded(x, sizes):
     apart = x.reshape(B, sizes.groups, C // sizes.groups, *lengths)
     apart = xp.moveaxis(apart.swapaxes(0, 1), 2, -1)
     if not any(before or after for before, after in sizes.padding):
-        return xp.ascontiguousarray(apart)
+        return contiguous(apart)
     ends = [length + sum(pair) for length, pair in zip(lengths, sizes.padding)]
     padded = xp.zeros((sizes.groups, B, *ends, C // sizes.groups), dtype=x.dtype)
     padded[_inside(sizes, lengths)] = apart
@@ -172,15 +173,13 @@ def _inside(sizes, lengths):
 
 def _kernel_rows(weight, groups):
     """weight (O, I, K) -> (G, O/G, K·I): a kernel's numbers in the order in which they lie in a window."""
-    xp = array_module(weight)
-    return xp.ascontiguousarray(xp.moveaxis(weight, 1, -1)).reshape(groups, len(weight) // groups, -1)
+    return contiguous(array_module(weight).moveaxis(weight, 1, -1)).reshape(groups, len(weight) // groups, -1)
 
 
 def _kernel_rows_backward(dkernel, weight_shape):
     """(G, O/G, K·I) -> dweight (O, I, K)"""
     O, I, *kernel = weight_shape
-    xp = array_module(dkernel)
-    return xp.ascontiguousarray(xp.moveaxis(dkernel.reshape(O, *kernel, I), -1, 1))
+    return contiguous(array_module(dkernel).moveaxis(dkernel.reshape(O, *kernel, I), -1, 1))
 
 
 def _split_groups(y, groups):

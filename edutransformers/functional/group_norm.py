@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from ..backend import array_module
-from .blocks import row_blocks
+from .blocks import contiguous, row_blocks
 from .precision import in_float32
 
 
@@ -86,8 +86,7 @@ def group_norm_backward(dy, x, weight, mean, inverse_std, groups):
 
 def _rows(x):
     """(B, C, …) -> (B, S, C), contiguous: a view of what a convolution returns, else a copy."""
-    xp = array_module(x)
-    rows = xp.ascontiguousarray(xp.moveaxis(x, 1, -1))
+    rows = contiguous(array_module(x).moveaxis(x, 1, -1))
     return rows.reshape(len(x), math.prod(x.shape[2:]), x.shape[1])
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from edutransformers.functional.blocks import BLOCK, elementwise, row_blocks
+from edutransformers.functional.blocks import BLOCK, contiguous, elementwise, row_blocks
 
 
 @pytest.mark.parametrize(("rows", "width"), [(1, 1), (10, 3), (1000, 300), (5, 2 * BLOCK), (BLOCK, 1), (BLOCK + 1, 1)])
@@ -68,3 +68,11 @@ def test_turned_axes_are_worked_through_in_blocks(rng):
     np.testing.assert_array_equal(y, 2 * x)
     assert y.strides == x.strides
     assert sizes == [BLOCK] * 6
+
+
+def test_contiguous_copies_only_what_is_not(rng):
+    x = rng.standard_normal((3, 4))
+    assert contiguous(x) is x
+    turned = contiguous(x.T)
+    assert turned.flags.c_contiguous
+    np.testing.assert_array_equal(turned, x.T)

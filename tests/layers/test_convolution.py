@@ -6,6 +6,7 @@ import pytest
 from edutransformers.functional import convolution as functional
 from edutransformers.layers import Conv1d, Conv2d, Linear, WeightNorm
 from edutransformers.module import skip_initialization
+from edutransformers.teaching.phantom import PRODUCT, Ledger, Phantom
 from tests.contract import Case, check_layer, inference_gives_the_same_output, the_device_gives_the_same_numbers
 
 OPTIONS = {
@@ -66,6 +67,19 @@ def test_groups_do_not_see_each_other(rng):
     changed = layer(x)
     np.testing.assert_array_equal(changed[:, :2], y[:, :2])
     assert np.abs(changed[:, 2:] - y[:, 2:]).min() > 0
+
+
+def test_a_dry_run_counts_the_products():
+    """memory_report's arrays without numbers go through, and the three products of each output number are counted."""
+    layer = Conv1d(4, 6, 3, stride=2)
+    with Ledger() as ledger:
+        for parameter in layer.parameters():
+            parameter.data = Phantom(parameter.shape, np.float32)
+        y, cache = layer.forward(Phantom((1, 4, 21), np.float32))
+        dx = layer.backward(y, cache)
+    assert (type(y), y.shape, type(dx), dx.shape) == (Phantom, (1, 6, 10), Phantom, (1, 4, 21))
+    products = sum(n for (_, kind), n in ledger.operations.items() if kind == PRODUCT)
+    assert products == 3 * 2 * (10 * 6) * (4 * 3)
 
 
 def test_fresh_weights():
