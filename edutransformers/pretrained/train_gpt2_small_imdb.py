@@ -70,9 +70,10 @@ def texts_of_reviews() -> tuple[list[str], list[str]]:
 def new_model() -> GPT2LMHeadModel:
     """A fresh model whose positions begin as sinusoids, from which it learns away.
 
-    With positions that begin at random, attention at first is no more than an average over all that went before; the
-    model learns which words follow which, turns attention down as mere noise (the weights of the LayerNorm in front of
-    it fall to a tenth), and stays there for thousands of steps. As sinusoids, neighbours are alike from the start.
+    With positions that begin at random, attention at first is no more than an average over all that went before. In a
+    first try the model learned which token follows which and turned attention off as mere noise (the weights of the
+    first LayerNorm fell to a tenth): after 1,400 steps of 2,048 tokens it knew no more than that. As sinusoids,
+    neighbours are alike from the start.
     """
     model = GPT2LMHeadModel(GPT2Config(**CONFIG), generator=np.random.default_rng(0))
     table = model.transformer.wpe.weight.data

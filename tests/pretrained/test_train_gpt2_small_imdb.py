@@ -25,9 +25,8 @@ def small(monkeypatch):
 
 
 def test_each_token_is_judged_once_and_with_context(small):
-    model = GPT2LMHeadModel(
-        GPT2Config(**{**small, "initializer_range": 0.5}), generator=np.random.default_rng(0)
-    ).eval()
+    config = GPT2Config(**{**small, "initializer_range": 0.5})
+    model = GPT2LMHeadModel(config, generator=np.random.default_rng(0)).eval()
     for length in (0, 1, 7, 11, 12, 13, 15, 16, 40):
         document = np.random.default_rng(length).integers(1, 300, length).tolist()
         text = np.array([0, *document, 0])
