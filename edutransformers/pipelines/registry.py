@@ -85,7 +85,9 @@ PIPELINE_REGISTRY = PipelineRegistry(
             "text_generation.TextGenerationPipeline", "AutoModelForCausalLM", default="edutransformers/gpt2-small-imdb"
         ),
         "image-classification": Task(
-            "image_classification.ImageClassificationPipeline", "AutoModelForImageClassification"
+            "image_classification.ImageClassificationPipeline",
+            "AutoModelForImageClassification",
+            default="edutransformers/vit-small-mnist",
         ),
         "automatic-speech-recognition": Task(
             "automatic_speech_recognition.AutomaticSpeechRecognitionPipeline", "AutoModelForCTC"

@@ -14,6 +14,7 @@ from string import Template
 from .arrays import show_backend
 from .gradients import check_gradients
 from .reading import read_reviews
+from .seeing import read_digits
 from .training import train_from_nothing
 from .writing import write_on
 
@@ -21,6 +22,7 @@ STATIONS: tuple[Callable[[Path], str], ...] = (
     show_backend,
     read_reviews,
     write_on,
+    read_digits,
     check_gradients,
     train_from_nothing,
 )
