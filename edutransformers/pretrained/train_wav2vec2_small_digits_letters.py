@@ -41,7 +41,7 @@ from .spoken import (
     speak_symbols,
 )
 
-HELD_OUT_CODES = 300  # of each kind
+HELD_OUT_CODES = 300  # of speakers, and of voices
 LONGEST = 6  # symbols of a code in training; longer ones are read as well
 VOCABULARY = {token: place for place, token in enumerate(["<pad>", "<s>", "</s>", "<unk>", "|", *SYMBOLS])}
 CONFIG = {
@@ -114,12 +114,13 @@ def make_processor() -> Wav2Vec2Processor:
 
 
 def held_out_codes(recordings) -> dict[str, list[Utterance]]:
-    """Codes that no training step hears, without any disturbance: prompts, speakers and voices (spoken.py)."""
-    joined = {
-        part: join_recordings(recordings[part], HELD_OUT_CODES, np.random.default_rng(1))
-        for part in ("prompts", "speakers")
+    """What no training step hears, without any disturbance (spoken.py): the prompts as they are, and codes of speakers
+    and voices."""
+    return {
+        "prompts": [Utterance(r.text, np.pad(r.samples, RATE // 10)) for r in recordings["prompts"]],
+        "speakers": join_recordings(recordings["speakers"], HELD_OUT_CODES, np.random.default_rng(1)),
+        "voices": speak_codes(HELD_OUT_VARIANTS, HELD_OUT_CODES, np.random.default_rng(2)),
     }
-    return {**joined, "voices": speak_codes(HELD_OUT_VARIANTS, HELD_OUT_CODES, np.random.default_rng(2))}
 
 
 def read_aloud(model, processor, utterances, batch_size: int = 25) -> list[str]:
