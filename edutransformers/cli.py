@@ -26,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
 
-    tour = commands.add_parser("tour", help="see what there is, in under a minute: writes a page with pictures")
+    tour = commands.add_parser("tour", help="see what there is, in about a minute: makes a page with pictures")
     tour.add_argument("--output", default="tour", help="the folder for the page and its pictures (default: ./tour)")
 
     commands.add_parser("run", help="write a text on, or run any other pipeline on a text or a file", add_help=False)
