@@ -161,7 +161,7 @@ def _read_file(path: str | os.PathLike) -> tuple[np.ndarray, int]:
         raise ValueError(f"{path} is an address on the web; fetch the file first, and pass its path or bytes")
     path = os.path.expanduser(path)
     if not os.path.exists(path):
-        raise FileNotFoundError(f"there is no sound file {os.path.abspath(path)}")
+        raise FileNotFoundError(f"there is no sound file {path}")
     with open(path, "rb") as file:
         return decode_audio(file.read(), os.fspath(path))
 

@@ -128,7 +128,7 @@ def test_not_finite(count):
         (b"", ValueError, "is an empty file"),
         (wav_file(b""), ValueError, "has no samples"),
         ("https://example.org/a.wav", ValueError, "fetch the file first"),
-        ("no-such-file.wav", FileNotFoundError, "there is no sound file /.*no-such-file.wav"),
+        ("no-such-file.wav", FileNotFoundError, "there is no sound file no-such-file.wav"),
         (3.5, TypeError, r"can't be read from float \('3.5'\); expected a path"),
         (None, TypeError, "can't be read from NoneType"),
         ({}, ValueError, 'needs "array" .* this one has nothing'),
