@@ -221,8 +221,7 @@ def disturb(samples: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     speed = generator.uniform(0.84, 1.2)
     places = np.arange(0, len(samples) - 1, speed)
     samples = np.interp(places, np.arange(len(samples)), samples)
-    tilt = generator.uniform(-0.4, 0.4)  # a filter of one step: duller, or brighter
-    samples[1:] += tilt * samples[:-1]
+    samples = _other_microphone(samples, generator)
     power = float(np.sqrt(np.mean(samples**2)))
     noise = generator.standard_normal(len(samples))
     if generator.random() < 0.5:  # brown: most of it low
@@ -231,6 +230,13 @@ def disturb(samples: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     noise *= power * 10 ** (-generator.uniform(12, 45) / 20) / max(float(np.sqrt(np.mean(noise**2))), 1e-9)
     samples = (samples + noise) * _decibels(generator, 12)
     return samples.astype(np.float32)
+
+
+def _other_microphone(samples: np.ndarray, generator, bands: int = 8, spread: float = 6.0) -> np.ndarray:
+    """Each of eight bands louder or quieter by some decibels, smoothly: an equalizer set at random."""
+    spectrum = np.fft.rfft(samples)
+    decibels = np.interp(np.linspace(0, bands - 1, len(spectrum)), range(bands), generator.normal(0, spread, bands))
+    return np.fft.irfft(spectrum * 10 ** (decibels / 20), len(samples))
 
 
 def _decibels(generator, most: float) -> float:

@@ -163,6 +163,19 @@ def test_disturbed_sounds_keep_their_text(rng):
     assert len({x.tobytes() for x in found}) == 30
 
 
+def test_no_two_microphones_alike(rng):
+    """What was as loud below as above differs by many decibels, this way and that; noise and speed don't do that."""
+    time = np.arange(8000) / RATE
+    clean = (0.3 * np.sin(6.28 * 500 * time) + 0.3 * np.sin(6.28 * 2500 * time)).astype("float32")
+    ratios = []
+    for _ in range(30):
+        power = np.abs(np.fft.rfft(disturb(clean, rng))) ** 2
+        low, high = np.split(power, [len(power) * 3 // 8])
+        ratios.append(10 * np.log10(low.max() / high.max()))
+    assert max(ratios) > 6
+    assert min(ratios) < -6
+
+
 def naive_distance(text, wanted):
     if not text or not wanted:
         return len(text) + len(wanted)
