@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -111,9 +112,17 @@ class Preprocessor:
             raise ValueError("push_to_hub=True is not supported; save to a folder and upload it with huggingface_hub")
         if os.path.isfile(save_directory):
             raise NotADirectoryError(f"{save_directory} is a file; expected a folder to save into")
-        text = self.to_json_string().encode()
-        write_files(save_directory, {PREPROCESSOR_FILE: lambda file: file.write(text)})
+        files = {PREPROCESSOR_FILE: self.to_json_string()}
+        processor = Path(save_directory, PROCESSOR_FILE)
+        settings = read_json(processor) if processor.exists() else {}
+        if settings.pop(self.kind, None) is not None:  # of an older save by transformers 5; it would be read first
+            files[PROCESSOR_FILE] = json.dumps(settings, indent=2, sort_keys=True) + "\n"
+        write_files(save_directory, {name: partial(_write_text, text) for name, text in files.items()})
         return [os.path.join(save_directory, PREPROCESSOR_FILE)]
 
     def __repr__(self):
         return f"{type(self).__name__} {self.to_json_string()}"
+
+
+def _write_text(text: str, file) -> None:
+    file.write(text.encode())

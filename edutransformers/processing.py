@@ -10,11 +10,9 @@ from __future__ import annotations
 import inspect
 import os
 from importlib import import_module
-from pathlib import Path
 
-from .checkpoints.config_file import read_json
 from .checkpoints.resolve import split_hub_arguments
-from .preprocessor import PROCESSOR_FILE, Preprocessor
+from .preprocessor import Preprocessor
 
 # part -> the name under which a call's arguments for it alone are given
 OWN_ARGUMENTS = {"feature_extractor": "audio_kwargs", "image_processor": "images_kwargs", "tokenizer": "text_kwargs"}
@@ -80,9 +78,6 @@ class Processor:
             if isinstance(part, Preprocessor):
                 part._processor_class = type(self).__name__
             part.save_pretrained(save_directory)
-        stale = Path(save_directory, PROCESSOR_FILE)
-        if stale.exists() and any(name in read_json(stale) for name in self.attributes):
-            stale.unlink()  # transformers 5 wrote the settings of an older save there, and they would be read first
 
     # -- calls --------------------------------------------------------------------------------------------------------
 

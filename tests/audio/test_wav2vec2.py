@@ -150,3 +150,14 @@ def test_its_file(tmp_path):
     assert type(again) is Wav2Vec2FeatureExtractor
     assert again.to_dict() == extractor.to_dict()
     assert Wav2Vec2FeatureExtractor.from_pretrained(tmp_path, sampling_rate=16000).sampling_rate == 16000
+
+
+def test_settings_of_an_older_save_are_replaced(tmp_path):
+    """transformers 5 keeps them in processor_config.json, beside those of others, and they are read first."""
+    older = {"feature_extractor": {"sampling_rate": 8000}, "image_processor": {"size": 5}, "processor_class": "Both"}
+    (tmp_path / "processor_config.json").write_text(json.dumps(older))
+    assert Wav2Vec2FeatureExtractor.from_pretrained(tmp_path).sampling_rate == 8000
+    Wav2Vec2FeatureExtractor(sampling_rate=11025).save_pretrained(tmp_path)
+    assert Wav2Vec2FeatureExtractor.from_pretrained(tmp_path).sampling_rate == 11025
+    del older["feature_extractor"]
+    assert json.loads((tmp_path / "processor_config.json").read_text()) == older
