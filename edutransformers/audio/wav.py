@@ -118,9 +118,9 @@ def _decode(sound: bytes, wav: WavFormat) -> np.ndarray:
     elif wav.sample_bytes == 3:  # the three upper bytes of a number of four
         wide = np.zeros((len(sound) // 3, 4), np.uint8)
         wide[:, 1:] = np.frombuffer(sound, np.uint8).reshape(-1, 3)
-        samples = wide.reshape(-1).view("<i4").astype(np.float32) / 2**31
+        samples = wide.reshape(-1).view("<i4").astype(np.float32) / 2.0**31
     else:
-        samples = np.frombuffer(sound, f"<i{wav.sample_bytes}").astype(np.float32) / 2 ** (8 * wav.sample_bytes - 1)
+        samples = np.frombuffer(sound, f"<i{wav.sample_bytes}").astype(np.float32) / 2.0 ** (8 * wav.sample_bytes - 1)
     return np.ascontiguousarray(samples.reshape(-1, wav.channels).T)
 
 
