@@ -13,7 +13,7 @@ from .reduction import check_same_shape
 class MaskedImageCache(NamedTuple):
     difference: Array  # (B, C, H, W)
     mask: Array  # (B, 1, H, W)
-    scale: Array
+    scale: Array  # (1, 1, 1, 1)
     dtype: np.dtype  # the prediction's; of float16 ones all above is float32
 
 
@@ -32,9 +32,9 @@ class MaskedImageLoss(Module):
         difference = in_float32(prediction) - in_float32(picture)
         mask = as_array_like(hidden, prediction).astype(difference.dtype).reshape(B, 1, *grid)
         mask = xp.repeat(xp.repeat(mask, H // grid[0], axis=2), W // grid[1], axis=3)
-        scale = 1 / (C * (mask.sum() + 1e-5))
-        loss = (abs(difference) * mask).sum() * scale
-        return loss, keep(MaskedImageCache, difference, mask, scale, prediction.dtype)
+        scale = 1 / (C * (mask.sum(keepdims=True) + 1e-5))  # no plain number: NumPy 1.26 would make float64 of it
+        loss = (abs(difference) * mask).sum(keepdims=True) * scale
+        return loss.reshape(-1)[0], keep(MaskedImageCache, difference, mask, scale, prediction.dtype)
 
     def backward(self, dloss, cache):
         """dL -> dy, dx.   dy = sign(y − x) m dL / (C (Σ m + 10⁻⁵)),  dx = −dy: the picture itself is compared with."""
