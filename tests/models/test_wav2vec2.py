@@ -30,9 +30,7 @@ def subject(case, **special) -> Subject:
 
 
 SUBJECTS = {
-    **{name: subject(CASES[name]) for name in (
-        "ctc", "attention_adapter", "adapter", "classes_mix", "xvector",
-    )},
+    **{name: subject(CASES[name]) for name in ("ctc", "attention_adapter", "xvector")},
     # In evaluation the code with the largest score is taken, so the scores have no gradient.
     "pretraining": subject(
         CASES["pretraining"],
