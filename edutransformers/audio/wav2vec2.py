@@ -92,13 +92,16 @@ class Wav2Vec2FeatureExtractor(SequenceFeatureExtractor):
     @staticmethod
     def zero_mean_unit_var_norm(input_values, attention_mask=None, padding_value: float = 0.0) -> list[np.ndarray]:
         """Each row (T,) with mean 0 and variance 1 where its mask is 1, and `padding_value` where it is 0."""
-        if attention_mask is None:
-            return [(row - row.mean()) / np.sqrt(row.var() + EPSILON) for row in input_values]
         normed = []
-        for row, mask in zip(input_values, attention_mask):
-            sound = row[np.asarray(mask, dtype=bool)]
-            scaled = (row - sound.mean()) / np.sqrt(sound.var() + EPSILON)
-            normed.append(np.where(mask, scaled, scaled.dtype.type(padding_value)))
+        for number, row in enumerate(input_values):
+            padding = None if attention_mask is None else np.asarray(attention_mask[number]) == 0
+            is_padded = padding is not None and padding.any()
+            sound = row[~padding] if is_padded else row
+            scaled = row - sound.mean()
+            scaled /= np.sqrt(sound.var() + EPSILON)
+            if is_padded:
+                scaled[padding] = padding_value
+            normed.append(scaled)
         return normed
 
     def _check_rate(self, sampling_rate: int | None) -> None:
