@@ -14,6 +14,7 @@ from edutransformers import (
     Wav2Vec2ForCTC,
     Wav2Vec2ForPreTraining,
     Wav2Vec2ForSequenceClassification,
+    Wav2Vec2Processor,
     pipeline,
 )
 from edutransformers.audio import wav_bytes, write_wav
@@ -23,6 +24,7 @@ from edutransformers.pipelines.automatic_speech_recognition import Stride, chunk
 from . import tiny
 from .tiny_speech import (
     FRAME,
+    IDS,
     RATE,
     listener,
     listening_extractor,
@@ -225,6 +227,31 @@ def test_from_a_folder(tmp_path):
     assert type(again) is AutomaticSpeechRecognitionPipeline
     assert again.task == TASK
     assert again(noise(0.3)) == transcribe(noise(0.3))
+
+
+def test_from_a_folder_of_the_first_checkpoints(tmp_path):
+    """Those of 2020 name neither the feature extractor's class nor the tokenizer's; the model type leads to both."""
+    transcribe = small()
+    transcribe.model.save_pretrained(tmp_path)
+    files = {
+        "vocab.json": IDS,
+        "preprocessor_config.json": {
+            "do_normalize": True, "feature_size": 1, "padding_side": "right", "padding_value": 0.0,
+            "return_attention_mask": False, "sampling_rate": 16000,
+        },
+        "tokenizer_config.json": {
+            "unk_token": "<unk>", "bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>", "do_lower_case": False,
+            "return_attention_mask": False, "do_normalize": True,
+        },
+        "special_tokens_map.json": {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"},
+    }  # fmt: skip
+    for name, fields in files.items():
+        (tmp_path / name).write_text(json.dumps(fields))
+    again = pipeline(model=tmp_path)
+    assert again(noise(0.3)) == transcribe(noise(0.3))
+    processor = Wav2Vec2Processor.from_pretrained(tmp_path)
+    assert processor.decode([5, 5, 0, 5, 6]) == "AAB"
+    assert processor.feature_extractor.to_dict() == transcribe.feature_extractor.to_dict()
 
 
 def test_models_for_other_tasks(tmp_path):
