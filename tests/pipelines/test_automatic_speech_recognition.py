@@ -243,7 +243,7 @@ def test_from_a_folder_of_the_first_checkpoints(tmp_path):
             "unk_token": "<unk>", "bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>", "do_lower_case": False,
             "return_attention_mask": False, "do_normalize": True,
         },
-        "special_tokens_map.json": {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"},
+        "special_tokens_map.json": {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"},
     }  # fmt: skip
     for name, fields in files.items():
         (tmp_path / name).write_text(json.dumps(fields))
