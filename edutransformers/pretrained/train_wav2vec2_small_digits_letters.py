@@ -2,17 +2,18 @@
 
     pip install "edutransformers[audio]" espeakng-loader captcha
     apt-get install asterisk-core-sounds-en-wav klettres-data saytime
-    python -m edutransformers.pretrained.train_wav2vec2_small_digits_letters --output wav2vec2-small-digits-letters
+    python -m edutransformers.pretrained.train_wav2vec2_small_digits_letters --output wav2vec2-small-digits-letters \\
+        --scratch scratch
 
 A Wav2Vec2 of 1.6 million parameters starts from nothing, hears codes of spelled digits and letters (spoken.py), and
-learns by CTC to write them down. Each code that it hears is a new one: other symbols, another voice, speed, noise. All
-seeds are fixed; the last digits still depend on the machine's BLAS.
+learns by CTC to write them down. Each code that it hears is a new one: other symbols, another voice, speed, noise. A
+run that was stopped goes on from its last checkpoint in `--scratch` when the same command is given again. All seeds are
+fixed; the last digits still depend on the machine's BLAS.
 """
 
 from __future__ import annotations
 
 import argparse
-import tempfile
 
 import numpy as np
 
@@ -27,6 +28,7 @@ from .. import (
     inference_mode,
     speed,
 )
+from ..training.checkpointing import get_last_checkpoint
 from .spoken import (
     HELD_OUT_VARIANTS,
     RATE,
@@ -139,12 +141,15 @@ def read_aloud(model, processor, utterances, batch_size: int = 25) -> list[str]:
 def main(arguments: list[str] | None = None) -> dict[str, float]:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", required=True, help="the folder for the checkpoint")
+    parser.add_argument("--scratch", required=True, help="the folder for the run's own checkpoints")
     parser.add_argument("--root", default="/", help="where the Debian packages are installed or unpacked")
     parser.add_argument("--codes", type=int, default=48000, help="how many codes to hear")
+    parser.add_argument("--threads", type=int, default=2, help="threads over which each batch is split")
     parser.add_argument("--limit", type=int, help="use only so many voices (to try the script)")
     options = parser.parse_args(arguments)
 
     speed.keep_freed_memory()
+    speed.use_batch_threads(options.threads)
     recordings = load_recordings(options.root)
     held_out = held_out_codes(recordings)
     variants, generator = VARIANTS[: options.limit], np.random.default_rng(0)
@@ -156,25 +161,26 @@ def main(arguments: list[str] | None = None) -> dict[str, float]:
     seconds = sum(len(r.samples) for r in (*recordings["train"], *synthetic)) / RATE
     print(f"{model.num_parameters():,} parameters, {seconds:,.0f} s of recordings", flush=True)
 
-    with tempfile.TemporaryDirectory() as scratch:
-        trainer = Trainer(
-            model,
-            TrainingArguments(
-                scratch,
-                learning_rate=1e-3,
-                per_device_train_batch_size=16,
-                num_train_epochs=1,
-                warmup_ratio=0.1,
-                weight_decay=0.01,
-                save_strategy="no",
-                logging_steps=100,
-                remove_unused_columns=False,
-                seed=0,
-            ),
-            data_collator=Listen(processor),
-            train_dataset=train,
-        )
-        trainer.train()
+    trainer = Trainer(
+        model,
+        TrainingArguments(
+            options.scratch,
+            learning_rate=1e-3,
+            per_device_train_batch_size=16,
+            num_train_epochs=1,
+            warmup_ratio=0.1,
+            weight_decay=0.01,
+            save_steps=250,
+            save_total_limit=2,
+            logging_steps=50,
+            disable_tqdm=True,
+            remove_unused_columns=False,
+            seed=0,
+        ),
+        data_collator=Listen(processor),
+        train_dataset=train,
+    )
+    trainer.train(resume_from_checkpoint=get_last_checkpoint(options.scratch))
     model.save_pretrained(options.output, dtype="float16")
     processor.save_pretrained(options.output)
 

@@ -40,7 +40,7 @@ def small(monkeypatch):
 
 
 def test_it_writes_a_checkpoint(small, tmp_path):
-    rates = script.main(["--output", str(tmp_path), "--codes", "16"])
+    rates = script.main(["--output", str(tmp_path), "--scratch", str(tmp_path / "scratch"), "--codes", "16"])
     assert set(rates) == {"prompts", "speakers", "voices"}
     model, processor = Wav2Vec2ForCTC.from_pretrained(tmp_path), Wav2Vec2Processor.from_pretrained(tmp_path)
     assert model.config.vocab_size == 41 == len(processor.tokenizer)
