@@ -14,7 +14,7 @@ _HOMES = {
     "AudioClassificationPipeline": "audio_classification",
     "AutomaticSpeechRecognitionPipeline": "automatic_speech_recognition",
     "ChunkPipeline": "base",
-    "ClassificationFunction": "text_classification",
+    "ClassificationFunction": "classification",
     "FeatureExtractionPipeline": "feature_extraction",
     "FillMaskPipeline": "fill_mask",
     "ImageClassificationPipeline": "image_classification",

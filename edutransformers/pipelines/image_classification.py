@@ -6,7 +6,7 @@ import numpy as np
 
 from ..images.loading import load_image
 from .base import Pipeline
-from .text_classification import apply_function, classification_function, default_function
+from .classification import best_labels, checked_top_k, classification_function, scored_labels
 
 
 class ImageClassificationPipeline(Pipeline):
@@ -29,10 +29,8 @@ class ImageClassificationPipeline(Pipeline):
         if timeout is not None:
             preprocess["timeout"] = timeout
         if top_k is not None:
-            if not isinstance(top_k, (int, np.integer)) or isinstance(top_k, bool) or top_k < 1:
-                raise ValueError(f"top_k is {top_k!r}; expected a whole number from 1 on")
-            postprocess["top_k"] = int(top_k)
-        if function_to_apply is not None and function_to_apply != "default":
+            postprocess["top_k"] = checked_top_k(top_k)
+        if function_to_apply is not None:
             postprocess["function_to_apply"] = classification_function(function_to_apply)
         return preprocess, {}, postprocess
 
@@ -59,11 +57,4 @@ class ImageClassificationPipeline(Pipeline):
         return self.model(**model_inputs)
 
     def postprocess(self, model_outputs, function_to_apply=None, top_k=5):
-        logits = model_outputs["logits"][0]  # (labels,)
-        if function_to_apply is None:
-            function_to_apply = default_function(self.model.config)
-        scores = apply_function(function_to_apply, logits).tolist()
-        names = self.model.config.id2label
-        labels = [{"label": names[index], "score": score} for index, score in enumerate(scores)]
-        labels.sort(key=lambda label: label["score"], reverse=True)
-        return labels[:top_k]
+        return best_labels(scored_labels(model_outputs["logits"][0], self.model.config, function_to_apply), top_k)

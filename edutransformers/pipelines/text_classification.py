@@ -3,20 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from enum import Enum
 
-import numpy as np
-
-from ..functional.softmax import softmax
 from .base import Pipeline
-
-
-class ClassificationFunction(str, Enum):
-    """What turns the model's logits into scores."""
-
-    SIGMOID = "sigmoid"
-    SOFTMAX = "softmax"
-    NONE = "none"
+from .classification import best_labels, checked_top_k, classification_function, scored_labels
 
 
 class TextClassificationPipeline(Pipeline):
@@ -40,12 +29,8 @@ class TextClassificationPipeline(Pipeline):
         postprocess = {}
         if return_all_scores is None:
             return_all_scores = getattr(self.model.config, "return_all_scores", None)
-        if top_k is None or isinstance(top_k, int):
-            if top_k is not None and top_k < 1:
-                raise ValueError(f"top_k is {top_k}; expected a number from 1 on, or None for all labels")
-            postprocess = {"top_k": top_k, "_legacy": False}
-        elif top_k != "":
-            raise ValueError(f"top_k is {top_k!r}; expected a whole number, or None for all labels")
+        if top_k != "":
+            postprocess = {"top_k": checked_top_k(top_k, none_means="all labels"), "_legacy": False}
         elif return_all_scores is not None:
             warnings.warn(
                 "return_all_scores is deprecated: use top_k=None instead of True, top_k=1 instead of False",
@@ -53,7 +38,7 @@ class TextClassificationPipeline(Pipeline):
                 stacklevel=3,
             )
             postprocess = {"top_k": None if return_all_scores else 1}
-        if function_to_apply is not None and function_to_apply != "default":
+        if function_to_apply is not None:
             postprocess["function_to_apply"] = classification_function(function_to_apply)
         return tokenizer_kwargs, {}, postprocess
 
@@ -87,42 +72,8 @@ class TextClassificationPipeline(Pipeline):
         return self.model(**model_inputs)
 
     def postprocess(self, model_outputs, function_to_apply=None, top_k=1, _legacy=True):
-        logits = model_outputs["logits"][0]  # (labels,)
-        if function_to_apply is None:
-            function_to_apply = default_function(self.model.config)
-        scores = apply_function(function_to_apply, logits).tolist()
-        names = self.model.config.id2label
-        if top_k == 1 and _legacy:
-            best = int(np.argmax(scores))
-            return {"label": names[best], "score": scores[best]}
-        labels = [{"label": names[index], "score": score} for index, score in enumerate(scores)]
-        if _legacy:
+        labels = scored_labels(model_outputs["logits"][0], self.model.config, function_to_apply)
+        if _legacy and top_k != 1:
             return labels
-        labels.sort(key=lambda label: label["score"], reverse=True)
-        return labels[:top_k]
-
-
-def classification_function(function) -> ClassificationFunction:
-    try:
-        return ClassificationFunction(function.lower() if isinstance(function, str) else function)
-    except ValueError:
-        known = ", ".join(repr(member.value) for member in ClassificationFunction)
-        raise ValueError(f"function_to_apply is {function!r}; expected 'default' or one of {known}") from None
-
-
-def default_function(config) -> ClassificationFunction:
-    """The rule for models that say nothing else."""
-    if config.problem_type == "regression":
-        return ClassificationFunction.NONE
-    if config.problem_type == "multi_label_classification" or config.num_labels == 1:
-        return ClassificationFunction.SIGMOID
-    return ClassificationFunction.SOFTMAX
-
-
-def apply_function(function: ClassificationFunction, logits: np.ndarray) -> np.ndarray:
-    """Logits (labels,) -> scores (labels,)"""
-    if function is ClassificationFunction.SOFTMAX:
-        return softmax(logits)
-    if function is ClassificationFunction.SIGMOID:
-        return np.exp(-np.logaddexp(0, -logits))  # 1 / (1 + exp(-x)) without overflow
-    return logits
+        labels = best_labels(labels, top_k)
+        return labels[0] if _legacy else labels
