@@ -2,6 +2,7 @@
 
 import ast
 import re
+import signal
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -9,8 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edutransformers import cupy_usable
+from edutransformers import cupy_usable, speed
 from tests import fakecupy
+
+# A shell starts what shall run in the background with Ctrl-C ignored; tests of interruptions need it as it is else.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # tests/reference compares with the original: it needs the `reference` extra. Without it, it isn't collected at all, so
 # that the default run has no skips. (find_spec looks a package up without importing it: torch takes seconds.)
@@ -39,6 +44,14 @@ def _original_is_v4_34() -> bool:
 # tests/reference/legacy needs transformers 4.34, for what later versions dropped.
 if not _original_is_v4_34():
     collect_ignore_glob.append("reference/legacy/*")
+
+
+@pytest.fixture(autouse=True)
+def batch_threads_as_before():
+    """A test that splits batches over threads doesn't do so for the next one, whose sums and memory it would change."""
+    before = speed.use_batch_threads()
+    yield
+    speed.use_batch_threads(before)
 
 
 @pytest.fixture
