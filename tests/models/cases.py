@@ -6,6 +6,7 @@ that swapped axes can't go unnoticed.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +19,11 @@ from .seeded import seed_weights, seeded_integers, seeded_normal
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "models"
 BATCH, TOKENS, CHOICES, SOURCE_TOKENS = 4, 7, 3, 5
 LENGTHS = (7, 5, 2, 1)  # real tokens of each text; the rest is padding
+
+
+def stored_numbers(family: str, name: str) -> dict:
+    """The original's numbers for a case, as make_fixtures.py wrote them."""
+    return json.loads((FIXTURES / f"{family}_{name}.json").read_text(encoding="utf-8"))
 
 
 class Case(NamedTuple):
