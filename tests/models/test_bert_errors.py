@@ -9,6 +9,7 @@ import edutransformers
 from edutransformers import BertConfig, BertModel
 
 from .bert_cases import CASES, TINY, batch_of, model_of
+from .refusals import refused
 
 IDS = np.array([[2, 5, 7, 3], [2, 9, 3, 0]])
 FLOATS = np.zeros((2, 4, 18))
@@ -17,14 +18,6 @@ LABELLED = "BertForTokenClassification"
 
 def build(name="BertModel", **changes):
     return getattr(edutransformers, name)(BertConfig(**{**TINY, **changes})).eval()
-
-
-def refused(error, sentence, model, **inputs):
-    """The whole sentence is tested, not a part of it."""
-    with pytest.raises(error, match=f"^{re.escape(sentence)}$"):
-        model.forward(**inputs)
-    with pytest.raises(error, match=f"^{re.escape(sentence)}$"):
-        model(**inputs)
 
 
 # -- ids --------------------------------------------------------------------------------------------------------------

@@ -1,7 +1,5 @@
 """Bad input to GPT-2: one clear sentence each, and nothing is computed with it."""
 
-import re
-
 import numpy as np
 import pytest
 
@@ -10,6 +8,7 @@ from edutransformers import GPT2Config, GPT2Model
 from edutransformers.layers import KeyValueCache
 
 from .gpt2_cases import TINY
+from .refusals import refused
 
 IDS = np.array([[2, 5, 7, 3], [2, 9, 3, 1]])
 CHOICES = np.stack([IDS, IDS[::-1]], axis=1)
@@ -19,14 +18,6 @@ OTHER_TOKENIZER = "the vocabulary has 31 entries; was the text tokenized with an
 
 def build(name="GPT2Model", **changes):
     return getattr(edutransformers, name)(GPT2Config(**{**TINY, **changes})).eval()
-
-
-def refused(error, sentence, model, **inputs):
-    """The whole sentence is tested, not a part of it."""
-    with pytest.raises(error, match=f"^{re.escape(sentence)}$"):
-        model.forward(**inputs)
-    with pytest.raises(error, match=f"^{re.escape(sentence)}$"):
-        model(**inputs)
 
 
 # -- ids --------------------------------------------------------------------------------------------------------------
