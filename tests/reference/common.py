@@ -13,7 +13,16 @@ transformers = pytest.importorskip("transformers")
 
 import edutransformers  # noqa: E402
 from edutransformers.checkpoints.names import rename  # noqa: E402
-from tests.models.proof import Result, are_losses, flatten, is_float_input, random_gradients  # noqa: E402
+from tests.models.proof import (  # noqa: E402
+    Result,
+    are_losses,
+    flatten,
+    is_float_input,
+    random_gradients,
+    run_model,
+    worst_errors,
+)
+from tests.models.seeded import seed_weights  # noqa: E402
 from tests.models.subject import main_input  # noqa: E402
 
 MAJOR = int(transformers.__version__.split(".")[0])
@@ -145,3 +154,14 @@ class Masks:
     def draw(self, shape, p):
         self.asked.append((tuple(shape), p))
         return self.generator.random(shape) >= p
+
+
+def check_float32(ours, batch: dict) -> None:
+    """A model as wide as a real one, in float32: weights are drawn, then outputs and gradients compared."""
+    seed_weights(ours, std=0.04)
+    assert ours.dtype == np.float32
+    mine, other = run_model(ours, batch), run_original(original_of(ours, "float32"), batch)
+    assert all(x.dtype == np.float32 for part in mine for x in part.values())
+    (output_error, _), (gradient_error, _) = worst_errors(mine, other, smallest_share=1e-2)  # float32 knows 7 digits
+    assert output_error < 1e-4
+    assert gradient_error < 1e-4

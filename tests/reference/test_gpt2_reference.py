@@ -11,10 +11,10 @@ from edutransformers import GPT2Config, GPT2LMHeadModel, GPT2Tokenizer
 from edutransformers.checkpoints.safetensors_file import write_safetensors
 from edutransformers.tokenizers import read_tiktoken
 from tests.models.gpt2_cases import CASES, CROSS, batch_of, model_of
-from tests.models.proof import assert_same, flatten, run_model, worst_errors
+from tests.models.proof import assert_same, flatten, run_model
 from tests.models.seeded import seed_weights, seeded_integers
 
-from .common import MAJOR, original_of, run_original, tied_names, to_torch, torch, transformers
+from .common import MAJOR, check_float32, original_of, run_original, tied_names, to_torch, torch, transformers
 
 pytestmark = [pytest.mark.reference, pytest.mark.skipif(MAJOR < 5, reason="needs transformers 5.x")]
 
@@ -201,21 +201,13 @@ def test_a_padded_batch_goes_on_as_with_the_original(real):
 def test_float32_at_the_width_of_gpt2():
     config = GPT2Config(vocab_size=997, n_layer=4, n_positions=64, bos_token_id=1, eos_token_id=1, use_cache=False)
     ours = GPT2LMHeadModel(config).eval()
-    seed_weights(ours, std=0.04)
-    assert ours.dtype == np.float32
-    theirs = original_of(ours, "float32")
     batch = {
         "input_ids": seeded_integers("wide ids", 1, 997, (3, 41)),
         "attention_mask": (np.arange(41) < np.array([41, 17, 1])[:, None]).astype(np.int64),
         "output_hidden_states": True,
         "output_attentions": True,
     }
-    mine, other = run_model(ours, batch), run_original(theirs, batch)
-    assert all(x.dtype == np.float32 for x in mine.outputs.values())
-    assert all(g.dtype == np.float32 for g in mine.gradients.values())
-    (output_error, _), (gradient_error, _) = worst_errors(mine, other, smallest_share=1e-2)  # float32 knows 7 digits
-    assert output_error < 1e-4
-    assert gradient_error < 1e-4
+    check_float32(ours, batch)
 
 
 # -- files: each side loads what the other saved ----------------------------------------------------------------------

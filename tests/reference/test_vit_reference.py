@@ -5,11 +5,11 @@ import pytest
 
 import edutransformers
 from edutransformers import ViTConfig, ViTForImageClassification
-from tests.models.proof import assert_same, flatten, run_model, worst_errors
-from tests.models.seeded import seed_weights, seeded_normal
+from tests.models.proof import assert_same, flatten, run_model
+from tests.models.seeded import seeded_normal
 from tests.models.vit_cases import CASES, batch_of, model_of
 
-from .common import MAJOR, Masks, original_of, run_original, to_torch, torch, transformers
+from .common import MAJOR, Masks, check_float32, original_of, run_original, to_torch, torch, transformers
 
 pytestmark = [pytest.mark.reference, pytest.mark.skipif(MAJOR < 5, reason="needs transformers 5.x")]
 
@@ -73,16 +73,9 @@ def test_dropout_stands_where_the_original_has_it(name, monkeypatch):
 
 def test_float32_at_the_width_of_vit_base():
     ours = ViTForImageClassification(ViTConfig(num_hidden_layers=3, image_size=64)).eval()
-    seed_weights(ours, std=0.04)
-    assert ours.dtype == np.float32
-    theirs = original_of(ours, "float32")
     pixels = seeded_normal("wide pictures", (2, 3, 64, 64)).astype("float32")
     batch = {"pixel_values": pixels, "output_hidden_states": True, "output_attentions": True}
-    mine, other = run_model(ours, batch), run_original(theirs, batch)
-    assert all(x.dtype == np.float32 for part in mine for x in part.values())
-    (output_error, _), (gradient_error, _) = worst_errors(mine, other, smallest_share=1e-2)  # float32 knows 7 digits
-    assert output_error < 1e-4
-    assert gradient_error < 1e-4
+    check_float32(ours, batch)
 
 
 # -- files: each side loads what the other saved ----------------------------------------------------------------------
