@@ -222,8 +222,9 @@ class Wav2Vec2ForPreTraining(Wav2Vec2PreTrainedModel):
                 predictions, targets, codes, sampled_negative_indices, mask_time_indices != 0
             )
             hidden_frames = as_array_like(mask_time_indices != 0, targets).sum().astype(perplexity.dtype)
-            diversity = (self.all_codes - perplexity) * (1 / self.all_codes) * hidden_frames
-            loss = contrastive + self.config.diversity_loss_weight * diversity
+            number = perplexity.dtype.type  # with a Python number, NumPy 1 would make float64 of float32
+            diversity = (number(self.all_codes) - perplexity) * number(1 / self.all_codes) * hidden_frames
+            loss = contrastive + number(self.config.diversity_loss_weight) * diversity
         output = Wav2Vec2ForPreTrainingOutput(
             loss,
             predictions,

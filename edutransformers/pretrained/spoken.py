@@ -135,8 +135,8 @@ def _read(source: str, files, root: Path) -> list[Recording]:
 
 def mu_law(data: bytes) -> np.ndarray:
     """Bytes of telephone sound (μ-law, ITU-T G.711) as samples: sign, exponent, mantissa, all inverted."""
-    code = ~np.frombuffer(data, dtype=np.uint8)
-    size = ((((code & 15) << 3) + np.int32(132)) << ((code >> 4) & 7)) - 132
+    code = 255 - np.frombuffer(data, dtype=np.uint8).astype(np.int32)
+    size = ((((code & 15) << 3) + 132) << (code >> 4 & 7)) - 132
     return np.where(code & 128, -size, size).astype(np.float32) / 32768
 
 
