@@ -18,6 +18,8 @@ from .precision import in_float32, sum_dtype
 BLOCK = 262144
 # Up to this many scores for one head, the weights are saved for the backward pass; beyond, they are computed again.
 SAVED_SCORES = 768 * 768
+# So many queries a block where each sees other keys (see `_blocks`).
+CAUSAL_QUERIES = 128
 
 
 class AttentionCache(NamedTuple):
@@ -48,19 +50,20 @@ def attention(
     S = k.shape[2]
     scale = 1 / math.sqrt(K) if scale is None else scale
     store = return_weights or (keeping() and T * S <= SAVED_SCORES)
-    weights = xp.empty((B, H, T, S), dtype=q.dtype) if store else None
+    new = xp.empty if visible is None else xp.zeros  # what a block leaves out has the weight 0
+    weights = new((B, H, T, S), dtype=q.dtype) if store else None
     altered = drop_mask is not None or head_mask is not None
-    used_weights = xp.empty_like(weights) if return_weights and altered else weights
+    used_weights = new((B, H, T, S), dtype=q.dtype) if return_weights and altered else weights
     # Laid out as (B, T, H, K) in memory: merging the heads afterwards moves nothing.
     context = xp.empty((B, T, H, v.shape[-1]), dtype=q.dtype).transpose(0, 2, 1, 3)
 
-    for block in _blocks(B, H, T, S, xp):
-        keys = block[:2]  # the examples and heads of this block: all their keys
+    for block in _blocks(B, H, T, S, visible, xp):
+        b, h, t, s = block
         p = _weights(q, k, visible, bias, scale, block, out=weights[block] if store else None)
         used = _used_weights(p, drop_mask, drop_p, head_mask, block)
         if return_weights and altered:
             used_weights[block] = used
-        context[block] = xp.matmul(used, v[keys])
+        context[b, h, t] = xp.matmul(used, v[b, h, s])
     kept_weights = weights if T * S <= SAVED_SCORES else None
     cache = keep(AttentionCache, q, k, v, visible, bias, kept_weights, drop_mask, drop_p, head_mask, scale)
     return (context, used_weights if return_weights else None), cache
@@ -83,20 +86,21 @@ def attention_backward(dcontext, cache, dweights=None):
     dq = xp.empty((B, T, H, K), dtype=q.dtype).transpose(0, 2, 1, 3)
     dk = xp.zeros((B, S, H, K), dtype=sum_dtype(q.dtype)).transpose(0, 2, 1, 3)
     dv = xp.zeros((B, S, H, v.shape[-1]), dtype=sum_dtype(q.dtype)).transpose(0, 2, 1, 3)
-    dbias = None if cache.bias is None else xp.empty((B, H, T, S), dtype=q.dtype)
+    new = xp.empty if cache.visible is None else xp.zeros
+    dbias = None if cache.bias is None else new((B, H, T, S), dtype=q.dtype)
 
-    for block in _blocks(B, H, T, S, xp):
-        keys = block[:2]
+    for block in _blocks(B, H, T, S, cache.visible, xp):
+        b, h, t, s = block
         if cache.weights is not None:
             weights = cache.weights[block]
         else:
             weights = _weights(q, k, cache.visible, cache.bias, cache.scale, block)
         used = _used_weights(weights, cache.drop_mask, cache.drop_p, cache.head_mask, block)
 
-        dused = in_float32(xp.matmul(dcontext[block], v[keys].swapaxes(-1, -2)))
+        dused = in_float32(xp.matmul(dcontext[b, h, t], v[b, h, s].swapaxes(-1, -2)))
         if dweights is not None:
             dused += dweights[block]
-        dv[keys] += xp.matmul(used.swapaxes(-1, -2), dcontext[block])
+        dv[b, h, s] += xp.matmul(used.swapaxes(-1, -2), dcontext[b, h, t])
 
         if cache.head_mask is not None:
             dused *= _part(cache.head_mask, block)
@@ -108,43 +112,60 @@ def attention_backward(dcontext, cache, dweights=None):
         dscores *= cache.scale
         dscores = dscores.astype(q.dtype, copy=False)
 
-        dq[block] = xp.matmul(dscores, k[keys])
-        dk[keys] += xp.matmul(dscores.swapaxes(-1, -2), q[block])
+        dq[b, h, t] = xp.matmul(dscores, k[b, h, s])
+        dk[b, h, s] += xp.matmul(dscores.swapaxes(-1, -2), q[b, h, t])
         if dbias is not None:
             dbias[block] = dscores
     return dq, dk.astype(q.dtype, copy=False), dv.astype(q.dtype, copy=False), dbias
 
 
-def _blocks(B, H, T, S, xp):
-    """(examples, heads, queries) slices whose scores fit the cache, whole key rows each. On a GPU: one block.
+def _blocks(B, H, T, S, visible, xp):
+    """(examples, heads, queries, keys) slices whose scores fit the cache. On a GPU: one block.
 
     Whole examples while they fit; else one head at a time, so that a block has many queries: with few, its products
-    are thin and the keys' gradients (S, K) are read and written for each handful of them.
+    are thin and the keys' gradients (S, K) are read and written for each handful of them. Where each query sees other
+    keys, blocks of fewer queries leave more keys out: a causal mask hides half of all scores.
     """
     if xp is not np:
-        yield slice(0, B), slice(0, H), slice(0, T)
+        yield slice(0, B), slice(0, H), slice(0, T), slice(0, S)
         return
     examples = BLOCK // max(1, H * T * S)
     heads = H if examples else max(1, BLOCK // max(1, T * S))
     queries = T if examples or heads > 1 else max(1, min(T, BLOCK // max(1, S)))
+    if queries > CAUSAL_QUERIES and heads == 1 and visible is not None and visible.shape[2] > 1:
+        queries = CAUSAL_QUERIES
     for b in range(0, B, max(1, examples)):
         for h in range(0, H, heads):
             for t in range(0, T, queries):
-                yield slice(b, min(b + max(1, examples), B)), slice(h, min(h + heads, H)), slice(t, min(t + queries, T))
+                block = (
+                    slice(b, min(b + max(1, examples), B)),
+                    slice(h, min(h + heads, H)),
+                    slice(t, min(t + queries, T)),
+                )
+                yield *block, slice(0, S if visible is None else _last_seen(visible, block, S))
+
+
+def _last_seen(visible, block, S):
+    """How many keys a block needs, from the first on: no query of the block sees one behind them."""
+    seen = _part(visible, (*block, slice(0, S)))
+    if seen[..., -1].any():
+        return S
+    return S - int(seen.any(axis=(0, 1, 2))[::-1].argmax())
 
 
 def _part(x, block):
-    """The block of an array that may have 1 instead of B, H or T along these axes."""
+    """The block of an array that may have 1 instead of B, H, T or S along these axes."""
     return x[tuple(part if size > 1 else slice(None) for part, size in zip(block, x.shape))]
 
 
 def _weights(q, k, visible, bias, scale, block, out=None):
     """softmax over the visible keys of (q kᵀ + bias) · scale for one block, in one buffer."""
     xp = array_module(q)
-    keys = k[block[:2]].swapaxes(-1, -2)
+    b, h, t, s = block
+    keys = k[b, h, s].swapaxes(-1, -2)
     if q.dtype == np.float16:
         return _float16_weights(q, keys, visible, bias, scale, block, out)
-    scores = xp.matmul(q[block], keys, out=out)  # (b, H, t, K) @ (b, H, K, S) -> (b, H, t, S)
+    scores = xp.matmul(q[b, h, t], keys, out=out)  # (b, h, t, K) @ (b, h, K, s) -> (b, h, t, s)
     if bias is not None:
         scores += _part(bias, block)
     scores *= scale
@@ -153,7 +174,7 @@ def _weights(q, k, visible, bias, scale, block, out=None):
 
 def _float16_weights(q, keys, visible, bias, scale, block, out):
     """The same for float16: scaled before the product, which may overflow without, and the rest in float32."""
-    scores = in_float32(array_module(q).matmul(q[block] * scale, keys))
+    scores = in_float32(array_module(q).matmul(q[block[:3]] * scale, keys))
     if bias is not None:
         scores += in_float32(_part(bias, block)) * scale
     weights = _softmax_of_visible(scores, visible, block)

@@ -40,6 +40,7 @@ SIZES = {
     "small": (2, 3, 5, 7),
     "T = 1": (2, 3, 1, 7),
     "many examples, several blocks": (9, 4, 96, 96),
+    "weights kept, several blocks a head": (1, 2, 400, 420),
     "weights computed again, several blocks": (2, 2, 800, 790),
     "one query, many keys": (1, 1, 1, 600_000),
 }
@@ -110,6 +111,19 @@ def test_long_sequences_do_not_keep_their_weights(rng):
         _, cache = attention(q, k, v)
         largest = max(array.size for array in cache if isinstance(array, np.ndarray))
         assert (largest >= tokens * tokens) == kept
+
+
+@pytest.mark.parametrize("T", [40, 400])
+def test_keys_behind_the_last_that_is_seen_are_not_read(rng, T):
+    """Padding at the end, and of a causal mask the corner of later keys: whatever stands there, even NaN."""
+    q, k, v, dcontext = rng.standard_normal((4, 1, 2, T, 4))
+    visible = causal_visible(T, T) & (np.arange(T) < T - 9)
+    wanted, cache = attention(q, k, v, visible=visible, return_weights=True)
+    gradients = attention_backward(dcontext, cache)
+    k[:, :, -9:] = v[:, :, -9:] = np.nan
+    found, cache = attention(q, k, v, visible=visible, return_weights=True)
+    assert_same(found, wanted, "context and weights")
+    assert_same(attention_backward(dcontext, cache), gradients, "gradients")
 
 
 def test_scale_is_the_callers(rng):
