@@ -193,8 +193,10 @@ def speak_codes(variants, count: int, generator: np.random.Generator, longest: i
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def join_recordings(recordings, count: int, generator: np.random.Generator, longest: int = 8) -> list[Utterance]:
-    """Codes of 1 to `longest` recordings of one speaker, one after the other, with pauses of 0.05 to 0.4 seconds.
+def join_recordings(
+    recordings, count: int, generator: np.random.Generator, longest: int = 8, shortest: int = 1
+) -> list[Utterance]:
+    """Codes of `shortest` to `longest` recordings of one speaker, one after the other, with pauses of 0.05 to 0.4 seconds.
 
     Speakers are equally frequent, however many recordings each has.
     """
@@ -205,7 +207,7 @@ def join_recordings(recordings, count: int, generator: np.random.Generator, long
     utterances = []
     for _ in range(count):
         own = speakers[names[generator.integers(len(names))]]
-        chosen = [own[place] for place in generator.integers(len(own), size=generator.integers(1, longest + 1))]
+        chosen = [own[place] for place in generator.integers(len(own), size=generator.integers(shortest, longest + 1))]
         pieces = [_silence(generator)]
         for recording in chosen:
             loudness = 0.2 / max(float(np.sqrt(np.mean(recording.samples**2))), 1e-4)

@@ -75,22 +75,29 @@ CONFIG = {
 class SpokenCodes:
     """Codes for the Trainer, by number: number i is made when it is asked for, the same in every run.
 
-    Two of five are joined from real recordings, two from synthetic ones, one was spelled by a voice in one go.
+    A quarter is joined from real recordings, a quarter from synthetic ones, half was spelled by a voice in one go. The
+    column "length" says how many symbols each has, so that codes of about one length can share a batch.
     """
 
+    column_names = ("length",)
+
     def __init__(self, real, synthetic, spelled, count: int, seed: int = 0):
-        self.real, self.synthetic, self.spelled, self.count, self.seed = real, synthetic, spelled, count, seed
+        self.real, self.synthetic, self.count, self.seed = real, synthetic, count, seed
+        self.spelled = {n: [u for u in spelled if len(u.text) == n] for n in {len(u.text) for u in spelled}}
+        self.lengths = np.random.default_rng(seed).choice(sorted(self.spelled), count).tolist()
 
     def __len__(self) -> int:
         return self.count
 
-    def __getitem__(self, number: int) -> dict:
-        generator = np.random.default_rng((self.seed, number))
-        kind = generator.integers(5)
-        if kind == 4:
-            utterance = self.spelled[generator.integers(len(self.spelled))]
+    def __getitem__(self, number: int | str):
+        if number == "length":
+            return self.lengths
+        generator, length = np.random.default_rng((self.seed, number)), self.lengths[number]
+        kind = generator.integers(4)
+        if kind < 2:
+            (utterance,) = join_recordings((self.real, self.synthetic)[kind], 1, generator, length, length)
         else:
-            (utterance,) = join_recordings(self.real if kind < 2 else self.synthetic, 1, generator, LONGEST)
+            utterance = self.spelled[length][generator.integers(len(self.spelled[length]))]
         return {"text": utterance.text, "samples": disturb(utterance.samples, generator)}
 
 
@@ -143,7 +150,7 @@ def main(arguments: list[str] | None = None) -> dict[str, float]:
     parser.add_argument("--output", required=True, help="the folder for the checkpoint")
     parser.add_argument("--scratch", required=True, help="the folder for the run's own checkpoints")
     parser.add_argument("--root", default="/", help="where the Debian packages are installed or unpacked")
-    parser.add_argument("--codes", type=int, default=48000, help="how many codes to hear")
+    parser.add_argument("--codes", type=int, default=96000, help="how many codes to hear")
     parser.add_argument("--threads", type=int, default=2, help="threads over which each batch is split")
     parser.add_argument("--limit", type=int, help="use only so many voices (to try the script)")
     options = parser.parse_args(arguments)
@@ -154,7 +161,7 @@ def main(arguments: list[str] | None = None) -> dict[str, float]:
     held_out = held_out_codes(recordings)
     variants, generator = VARIANTS[: options.limit], np.random.default_rng(0)
     synthetic = speak_symbols(variants, generator)
-    train = SpokenCodes(recordings["train"], synthetic, speak_codes(variants, 4000, generator, LONGEST), options.codes)
+    train = SpokenCodes(recordings["train"], synthetic, speak_codes(variants, 6000, generator, LONGEST), options.codes)
 
     processor = make_processor()
     model = Wav2Vec2ForCTC(Wav2Vec2Config(**CONFIG), generator=np.random.default_rng(0))
@@ -165,10 +172,11 @@ def main(arguments: list[str] | None = None) -> dict[str, float]:
         model,
         TrainingArguments(
             options.scratch,
-            learning_rate=1e-3,
+            learning_rate=1.5e-3,
             per_device_train_batch_size=16,
             num_train_epochs=1,
-            warmup_ratio=0.1,
+            group_by_length=True,
+            warmup_ratio=0.05,
             weight_decay=0.01,
             save_steps=250,
             save_total_limit=2,

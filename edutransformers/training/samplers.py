@@ -84,9 +84,9 @@ class LengthSortedSampler:
 def lengths_of(dataset, input_name: str = "input_ids", column: str = "length") -> list[int]:
     """How long each item is: what its `column` says, else the length of `input_name`. Looks at every item once."""
     names = getattr(dataset, "column_names", None)  # a table: one column is enough
-    if isinstance(names, list) and column in names:
+    if isinstance(names, (list, tuple)) and column in names:
         return [int(length) for length in dataset[column]]
-    if isinstance(names, list) and input_name in names:
+    if isinstance(names, (list, tuple)) and input_name in names:
         return [len(row) for row in dataset[input_name]]
     lengths = []
     for index in range(len(dataset)):

@@ -55,18 +55,18 @@ def test_the_model_that_ships_has_less_than_two_million_parameters():
 
 
 def test_codes_are_new_each_time_and_the_same_in_each_run():
-    spelled = [Utterance("SPELLED", np.ones(900, dtype="float32"))]
-    codes = script.SpokenCodes(tones("real", "AB"), tones("synthetic", "789"), spelled, 200)
-    again = script.SpokenCodes(tones("real", "AB"), tones("synthetic", "789"), spelled, 200)
+    spelled = [Utterance(text, np.ones(900, dtype="float32")) for text in ("P", "DE", "LLL", "SPEL")]
+    codes, again = (script.SpokenCodes(tones("real", "AB"), tones("synthetic", "789"), spelled, 400) for _ in "12")
     texts = [codes[number]["text"] for number in range(len(codes))]
+    assert [len(text) for text in texts] == codes["length"]
+    assert set(codes["length"]) == {1, 2, 3, 4}
     np.testing.assert_array_equal(codes[7]["samples"], again[7]["samples"])
     assert not np.array_equal(codes[7]["samples"][:500], codes[8]["samples"][:500])
     kinds = [sum(set(text) <= set(symbols) for text in texts) for symbols in ("AB", "789", "SPELD")]
-    assert sum(kinds) == 200
-    assert 60 < kinds[0] < 100
-    assert 60 < kinds[1] < 100
-    assert 25 < kinds[2] < 55
-    assert max(map(len, texts)) <= 7
+    assert sum(kinds) == 400
+    assert 70 < kinds[0] < 130
+    assert 70 < kinds[1] < 130
+    assert 160 < kinds[2] < 240
 
 
 def test_batches():
