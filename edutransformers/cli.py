@@ -1,4 +1,4 @@
-"""The command line: `edutransformers tour`, `run`, `train`, `tokenize` and `bench`."""
+"""The command line: `edutransformers tour`, `lessons`, `run`, `train`, `tokenize` and `bench`."""
 
 from __future__ import annotations
 
@@ -20,6 +20,10 @@ def main(arguments: list[str] | None = None) -> int:
         from .teaching.tokens_command import tokenize
 
         return tokenize(arguments[1:])
+    if arguments[:1] == ["lessons"]:
+        from .teaching.lessons_command import lessons
+
+        return lessons(arguments[1:])
     parser = argparse.ArgumentParser(
         prog="edutransformers",
         description="Transformers from scratch in plain NumPy and CuPy: every backward pass written by hand.",
@@ -29,6 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
     tour = commands.add_parser("tour", help="see what there is, in about a minute: makes a page with pictures")
     tour.add_argument("--output", default="tour", help="the folder for the page and its pictures (default: ./tour)")
 
+    commands.add_parser("lessons", help="list the lessons and your progress, or open one in Jupyter", add_help=False)
     commands.add_parser("run", help="write a text on, or run any other pipeline on a text or a file", add_help=False)
     commands.add_parser("train", help="fine-tune a model on your texts, or train a new one", add_help=False)
     commands.add_parser("tokenize", help="show how a model's tokenizer sees a text, in colours", add_help=False)

@@ -196,7 +196,7 @@ def speak_codes(variants, count: int, generator: np.random.Generator, longest: i
 def join_recordings(
     recordings, count: int, generator: np.random.Generator, longest: int = 8, shortest: int = 1
 ) -> list[Utterance]:
-    """Codes of `shortest` to `longest` recordings of one speaker, one after the other, with pauses of 0.05 to 0.4 seconds.
+    """Codes of `shortest` to `longest` recordings of one speaker, in a row, with pauses of 0.05 to 0.4 seconds.
 
     Speakers are equally frequent, however many recordings each has.
     """

@@ -5,6 +5,8 @@ Every function draws into a new figure and returns it; `save(figure, path)` writ
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 
 INK, BLUE, ORANGE, GREY = "#222222", "#0b5394", "#d9730d", "#8a8a8a"
@@ -33,6 +35,29 @@ def _figure(width: float, height: float, columns: int = 1):
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(width, height), layout="constrained")
         return figure, figure.subplots(1, columns)
+
+
+class Picture:
+    """A figure as a PNG, described in words for those who can't see it. Jupyter shows it as a cell's result."""
+
+    def __init__(self, png: bytes, alt: str):
+        self.png, self.alt = png, alt
+
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        return {"image/png": self.png, "text/plain": f"[{self.alt}]"}, {"image/png": {"alt": self.alt}}
+
+    def __repr__(self) -> str:
+        return f"[{self.alt}]"
+
+
+def show(figure, alt: str) -> Picture:
+    """The figure as a cell's result, with `alt`: what one would tell somebody on the telephone about it."""
+    import matplotlib
+
+    buffer = io.BytesIO()
+    with matplotlib.rc_context(STYLE):
+        figure.savefig(buffer, format="png", facecolor="white", dpi=STYLE["figure.dpi"])
+    return Picture(buffer.getvalue(), alt)
 
 
 def save(figure, path) -> None:

@@ -1,0 +1,281 @@
+"""Checking a learner's answer, and saying what is wrong with it.
+
+A checker is a function that calls the answer with fresh inputs and compares:
+
+    @exercise(lesson=1)
+    def check_softmax(answer):
+        for shape in ((4,), (2, 5), (2, 3, 4)):
+            x = draw(*shape)
+            same(
+                call(answer, x), softmax(x), "softmax(x)",
+                mistakes={"the columns add up to 1, not the rows: sum over axis=-1": softmax(x, axis=0)},
+            )
+
+What is said: first whether the shape is wrong, then where the worst number is (what was got, what was expected, what
+would be allowed), then in words what probably happened: the `mistakes` are what usual wrong answers give, and the one
+that gives what was got is named. Factors, signs and transposed arrays are recognized without being listed.
+
+Inputs are drawn anew at each call, so no answer can be written down. An answer may compute in float32 or float64, in
+any order, in place, in NumPy or CuPy.
+"""
+
+from __future__ import annotations
+
+import linecache
+import traceback
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from typing import Any
+
+import numpy as np
+
+from ..backend import to_numpy
+from .explain import explain_numbers, explain_shape
+from .progress import record_try
+
+TOLERANCE = 1e-4  # of the largest expected number: float32 stays well below, mistakes are far above
+
+
+class CheckFailed(AssertionError):
+    """The answer is wrong; the text says how. Jupyter shows the text alone, without the way through the checker."""
+
+    def _render_traceback_(self) -> list[str]:
+        return str(self).splitlines()
+
+
+class _Run:
+    """One call of a checker: how many comparisons were made, and what the answer was last called with."""
+
+    def __init__(self, name: str):
+        self.name, self.comparisons, self.inputs = name, 0, ()
+
+
+_run: ContextVar[_Run] = ContextVar("run")
+
+
+class Exercise:
+    """A checker with its exercise's name and lesson. Call it with the answer.
+
+    `failed_on` holds what the answer was called with when it was wrong: `softmax(*check_softmax.failed_on)`.
+    """
+
+    def __init__(self, check: Callable, lesson: int):
+        if not check.__name__.startswith("check_"):
+            raise ValueError(f"a checker is named check_<exercise>, not {check.__name__}")
+        self.check, self.lesson, self.name = check, lesson, check.__name__.removeprefix("check_")
+        self.__name__, self.__doc__ = check.__name__, check.__doc__
+        self.failed_on: tuple = ()
+
+    def __call__(self, *answer) -> None:
+        run = _Run(self.name)
+        token = _run.set(run)
+        try:
+            self.check(*answer)
+        except CheckFailed as failure:
+            self.failed_on = run.inputs
+            record_try(self.name, self.lesson, solved=False)
+            raise CheckFailed(f"{failure}{self._where_the_inputs_are()}") from None
+        finally:
+            _run.reset(token)
+        if run.comparisons == 0:
+            raise RuntimeError(f"{self.__name__} compared nothing")
+        record_try(self.name, self.lesson, solved=True)
+        print(f"{self.name}: right ({run.comparisons} comparison{'s' * (run.comparisons != 1)})")
+
+    def _where_the_inputs_are(self) -> str:
+        if not self.failed_on:
+            return ""
+        inputs = ", ".join(_described(value) for value in self.failed_on)
+        return f"\n  It was called with {inputs}: they are in {self.__name__}.failed_on"
+
+
+def exercise(lesson: int) -> Callable[[Callable], Exercise]:
+    """Makes a checker of a function `check_<exercise>(answer)` that calls `call` and `same`."""
+    return lambda check: Exercise(check, lesson)
+
+
+def draw(*shape: int, dtype="float64") -> np.ndarray:
+    """Standard normal numbers that nobody knows beforehand."""
+    return np.random.default_rng().standard_normal(shape).astype(dtype)
+
+
+def draw_integers(low: int, high: int, *shape: int) -> np.ndarray:
+    """Whole numbers from low up to, not including, high."""
+    return np.random.default_rng().integers(low, high, shape)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Calling
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def call(answer: Callable, *inputs, **options) -> Any:
+    """What the answer returns for copies of the inputs, so that it may work in place."""
+    run = _run.get()
+    run.inputs = inputs
+    if not callable(answer):
+        raise CheckFailed(f"{run.name} should be a function, but {_described(answer)} was passed")
+    try:
+        result = answer(*map(_copied, inputs), **{name: _copied(value) for name, value in options.items()})
+    except NotImplementedError:
+        run.inputs = ()
+        raise CheckFailed(
+            f"{run.name} is not written yet: put your lines where `raise NotImplementedError` stands"
+        ) from None
+    except CheckFailed:
+        raise
+    except Exception as error:
+        raise CheckFailed(_explain_error(error)) from None
+    if result is None:
+        raise CheckFailed(f"{run.name} returned None: is there a `return` in it?")
+    return result
+
+
+def _copied(value):
+    if isinstance(value, np.ndarray):
+        return value.copy()
+    if isinstance(value, (tuple, list)):
+        return type(value)(map(_copied, value))
+    return value
+
+
+def _explain_error(error: Exception) -> str:
+    """The error with the line of the answer that it came out of."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__]
+    where = ""
+    if frames:
+        frame = frames[0]
+        line = linecache.getline(frame.filename, frame.lineno).strip() or frame.line or ""
+        where = f"\n  in its line {frame.lineno}: {line}"
+    return f"{_run.get().name} stopped with {type(error).__name__}: {error}{where}"
+
+
+def _described(value) -> str:
+    if isinstance(value, np.ndarray):
+        return f"an array {tuple(value.shape)} of {value.dtype}" if value.ndim else f"{value!r}"
+    if isinstance(value, (tuple, list)) and len(value) > 4:
+        return f"a {type(value).__name__} of {len(value)}"
+    text = repr(value)
+    return text if len(text) < 60 else f"{type(value).__name__}"
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Comparing
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def same(
+    got,
+    wanted,
+    name: str,
+    mistakes: Mapping[str, Any] | None = None,
+    sizes: Mapping[str, int] | None = None,
+    tolerance: float = TOLERANCE,
+) -> None:
+    """Raise CheckFailed unless `got` has the wanted shape, and each number is within `tolerance` · the largest wanted.
+
+    name      what it is, as the learner would write it: "softmax(x)", "dx"
+    mistakes  {what happened: the array that it gives, or a function that makes it}
+    sizes     {"B": 4, "D": 3}: sizes to name a wrong factor by, such as "1/B of what is expected"
+    """
+    _run.get().comparisons += 1
+    got, wanted = _numbers(got, name), np.asarray(wanted)
+    if got.shape != wanted.shape:
+        because = _mistake_made(got, wanted, mistakes, tolerance) or explain_shape(got, wanted)
+        raise CheckFailed(f"{name} has the wrong shape: got {got.shape}, expected {wanted.shape}{_sentence(because)}")
+    if wanted.dtype.kind in "biu":
+        allowed = 0.0
+    else:
+        allowed = tolerance * max(float(np.abs(wanted).max(initial=0)), 1e-6)
+    got_wide, wanted_wide = got.astype(np.float64), wanted.astype(np.float64)
+    unfit = ~np.isfinite(got_wide) & np.isfinite(wanted_wide)
+    if unfit.any():
+        place = np.argwhere(unfit)[0].tolist()
+        because = _mistake_made(got, wanted, mistakes, tolerance)
+        raise CheckFailed(
+            f"{name} holds {got_wide[tuple(place)]} at {place}, in all {unfit.sum()} numbers that are not finite; "
+            f"expected there {_shown(wanted[tuple(place)])}{_sentence(because)}"
+        )
+    with np.errstate(invalid="ignore"):
+        off = np.where(got_wide == wanted_wide, 0.0, np.abs(got_wide - wanted_wide))
+    if not (off > allowed).any():
+        return
+    place = np.unravel_index(int(np.nan_to_num(off, nan=np.inf).argmax()), off.shape)
+    because = _mistake_made(got, wanted, mistakes, tolerance) or explain_numbers(got_wide, wanted_wide, sizes or {})
+    at = f"worst at {list(map(int, place))}: " if off.ndim else ""
+    how_many = f"\n  {(off > allowed).sum()} of {off.size} numbers are wrong" if off.size > 1 else ""
+    raise CheckFailed(
+        f"{name} has the right shape {got.shape}, but wrong numbers\n"
+        f"  {at}got {_shown(got[place])}, expected {_shown(wanted[place])}; "
+        f"off by {off[place]:.2g}, allowed {allowed:.2g}{how_many}{_sentence(because)}"
+    )
+
+
+def same_all(
+    got, wanted: Mapping[str, Any], mistakes: Mapping[str, Mapping[str, Any]] | None = None, **options
+) -> None:
+    """`same` for an answer that returns several things: wanted {"dx": …, "dweight": …}, in this order."""
+    names = ", ".join(wanted)
+    if not isinstance(got, (tuple, list)):
+        raise CheckFailed(f"expected {len(wanted)} things, ({names}), but one was returned: {_described(got)}")
+    if len(got) != len(wanted):
+        raise CheckFailed(f"expected {len(wanted)} things, ({names}), but {len(got)} were returned")
+    for value, (name, right) in zip(got, wanted.items()):
+        same(value, right, name, (mistakes or {}).get(name), **options)
+
+
+def equal(got, wanted, name: str, mistakes: Mapping[str, Any] | None = None) -> None:
+    """Raise CheckFailed unless got == wanted, for what is no array: texts, lists of words, booleans."""
+    _run.get().comparisons += 1
+    if type(got) is type(wanted) and got == wanted:
+        return
+    if isinstance(wanted, (list, tuple)) and isinstance(got, (list, tuple)) and list(got) == list(wanted):
+        return
+    because = next((words for words, wrong in (mistakes or {}).items() if got == _value_of(wrong)), None)
+    where = ""
+    if isinstance(wanted, (list, tuple)) and isinstance(got, (list, tuple)):
+        differs = [place for place, (a, b) in enumerate(zip(got, wanted)) if a != b]
+        place = differs[0] if differs else min(len(got), len(wanted))
+        where = f"\n  the first difference is at [{place}]"
+    raise CheckFailed(f"{name} is wrong\n  got       {got!r}\n  expected  {wanted!r}{where}{_sentence(because)}")
+
+
+def holds(truth: bool, otherwise: str) -> None:
+    """Raise CheckFailed with the words `otherwise` unless it is true: where no single value is the right one."""
+    _run.get().comparisons += 1
+    if not truth:
+        raise CheckFailed(otherwise)
+
+
+def _numbers(got, name: str) -> np.ndarray:
+    try:
+        array = to_numpy(got) if hasattr(got, "shape") else np.asarray(got)
+    except (TypeError, ValueError):
+        array = np.asarray(None)
+    if array.dtype.kind not in "biuf":
+        raise CheckFailed(f"{name} should be an array of numbers, but is {_described(got)}")
+    return array
+
+
+def _mistake_made(got, wanted, mistakes, tolerance) -> str | None:
+    """The words for the first mistake that gives what was got."""
+    for words, wrong in (mistakes or {}).items():
+        wrong = np.asarray(_value_of(wrong))
+        if wrong.shape != got.shape:
+            continue
+        scale = float(np.abs(np.nan_to_num(wrong.astype(np.float64), posinf=0, neginf=0)).max(initial=0))
+        if np.allclose(got, wrong, rtol=0, atol=tolerance * max(scale, 1e-6), equal_nan=True):
+            return words
+    return None
+
+
+def _value_of(wrong):
+    return wrong() if callable(wrong) else wrong
+
+
+def _sentence(because: str | None) -> str:
+    return f"\n  → {because}" if because else ""
+
+
+def _shown(number) -> str:
+    return f"{number:.6g}" if np.asarray(number).dtype.kind == "f" else str(number)

@@ -1,0 +1,213 @@
+"""The lessons' pictures: arrays drawn by their shapes, matrices with their numbers, what flows forward and back.
+
+In the style of `plots`: ink and two colours that stay apart in greyscale and for the colour-blind; what is blue goes
+forward and what is orange and dashed comes back. Every function returns a figure, for `plots.show(figure, alt=…)`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..backend import to_numpy
+from .plots import BLUE, GREY, INK, ORANGE, STYLE
+
+PALE = "#e6eef7"
+
+
+def _axes(width: float, height: float, columns: int = 1, **options):
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots(1, columns, squeeze=False, **options)[0]
+
+
+def flow(steps: Sequence, gradients: Sequence[str] | None = None, title: str | None = None):
+    """Arrays in a row, with what is done between them; below, what comes back.
+
+    steps      arrays and operations by turns: [("x", "(B, D)"), "x Wᵀ + b", ("y", "(B, O)"), "loss", ("L", "a number")]
+    gradients  for each operation how the gradient goes back through it: ["dx = dy W", "dy"]
+    """
+    import matplotlib
+
+    arrays, operations = steps[::2], steps[1::2]
+    if len(arrays) != len(operations) + 1 or (gradients is not None and len(gradients) != len(operations)):
+        raise ValueError("steps are arrays and operations by turns, arrays at both ends; one gradient an operation")
+    with matplotlib.rc_context(STYLE):
+        longest = max([len(text) for text in [*operations, *(gradients or [])]], default=1)
+        gap = max(1.2, 0.105 * longest)
+        box = max(1.0, 0.1 * max(max(len(name), len(shape)) for name, shape in arrays) + 0.25)
+        width = len(arrays) * box + len(operations) * gap
+        figure, (ax,) = _axes(width + 0.2, 1.5 + 0.2 * bool(title))
+        for number, (name, shape) in enumerate(arrays):
+            x = number * (box + gap)
+            ax.add_patch(_rounded(x, -0.35, box, 0.7))
+            ax.text(x + box / 2, 0.12, name, ha="center", va="center", color=INK, fontweight="bold")
+            ax.text(x + box / 2, -0.17, shape, ha="center", va="center", color=INK, fontsize=8)
+            if number < len(operations):
+                _arrow(ax, x + box, 0.14, x + box + gap, 0.14, BLUE, operations[number], above=True)
+                if gradients is not None:
+                    _arrow(ax, x + box + gap, -0.16, x + box, -0.16, ORANGE, gradients[number], above=False)
+        ax.set_xlim(-0.05, width + 0.05)
+        ax.set_ylim(-0.75, 0.75)
+        ax.axis("off")
+        if title:
+            ax.set_title(title)
+    return figure
+
+
+def _rounded(x, y, width, height, color=PALE):
+    from matplotlib.patches import FancyBboxPatch
+
+    return FancyBboxPatch(
+        (x + 0.04, y), width - 0.08, height, boxstyle="round,pad=0,rounding_size=0.08", facecolor=color, edgecolor=INK,
+        linewidth=1,
+    )  # fmt: skip
+
+
+def _arrow(ax, x, y, to_x, to_y, color, text, above: bool):
+    style = {"arrowstyle": "-|>", "color": color, "linewidth": 1.5, "shrinkA": 2, "shrinkB": 2}
+    if not above:
+        style["linestyle"] = "--"
+    ax.annotate("", (to_x, to_y), (x, y), arrowprops=style)
+    ax.text(
+        (x + to_x) / 2, y + (0.08 if above else -0.08), text, ha="center", va="bottom" if above else "top", color=color,
+        fontsize=8,
+    )  # fmt: skip
+
+
+def shapes(arrays: Sequence[tuple], title: str | None = None):
+    """Arrays of up to three axes as boxes to scale, each axis with its name and length.
+
+    arrays: (name, shape, names of the axes) or a text, such as "+" or "=", that stands between two:
+    [("x", (4, 3), "B D"), "@", ("Wᵀ", (3, 2), "D O"), "=", ("y", (4, 2), "B O")]
+    """
+    import matplotlib
+    from matplotlib.patches import Rectangle
+
+    unit = 3.0 / max(2, *(size for item in arrays if not isinstance(item, str) for size in item[1][-2:] or (1,)))
+    with matplotlib.rc_context(STYLE):
+        figure, (ax,) = _axes(1, 1)
+        x, top = 0.0, 0.0
+        for item in arrays:
+            if isinstance(item, str):
+                ax.text(x + 0.25, 0, item, ha="center", va="center", fontsize=14, color=INK)
+                x += 0.65
+                continue
+            name, shape, axes = item[0], tuple(item[1]), item[2].split()
+            rows, columns = (1, 1, *shape)[-2:]
+            depth = shape[0] if len(shape) == 3 else 1
+            width, height, shift = columns * unit, rows * unit, min(0.12, 0.6 / depth)
+            x += 0.55 if len(shape) > 1 else 0.2  # room for the name of the rows' axis
+            for layer in reversed(range(depth)):
+                left, bottom = x + layer * shift, -height / 2 + layer * shift
+                ax.add_patch(Rectangle((left, bottom), width, height, facecolor=PALE, edgecolor=INK, linewidth=0.9))
+            for column in range(1, columns if columns <= 16 else 1):
+                ax.plot([x + column * unit] * 2, [-height / 2, height / 2], color=GREY, linewidth=0.3)
+            for row in range(1, rows if rows <= 16 else 1):
+                ax.plot([x, x + width], [-height / 2 + row * unit] * 2, color=GREY, linewidth=0.3)
+            highest = height / 2 + (depth - 1) * shift
+            ax.text(x + width / 2, highest + 0.12, name, ha="center", va="bottom", fontweight="bold", color=INK)
+            labels = [f"{axis} = {size}" for axis, size in zip(axes, shape)]
+            if shape:
+                ax.text(x + width / 2, -height / 2 - 0.1, labels[-1], ha="center", va="top", fontsize=8, color=BLUE)
+            if len(shape) > 1:
+                ax.text(x - 0.1, 0, labels[-2], ha="right", va="center", fontsize=8, color=BLUE, rotation=90)
+            if len(shape) == 3:
+                ax.text(x + width + (depth - 1) * shift + 0.05, highest, labels[0], va="top", fontsize=8, color=ORANGE)
+            x += width + (depth - 1) * shift + (0.75 if len(shape) == 3 else 0.25)
+            top = max(top, highest + 0.45, height / 2 + 0.4)
+        figure.set_size_inches(x + 0.3, 2 * top + 0.2 * bool(title))
+        ax.set_xlim(-0.1, x + 0.1)
+        ax.set_ylim(-top, top)
+        ax.set_aspect("equal")
+        ax.axis("off")
+        if title:
+            ax.set_title(title)
+    return figure
+
+
+def matrices(values: Sequence, titles: Sequence[str], rows=None, columns=None, form="{:.2f}", marked=None, note=None):
+    """Matrices side by side with the number in each cell; the darker, the larger its size.
+
+    values        arrays of two axes (or one: a row), of any shapes
+    rows, columns the names of the rows and columns, for all matrices; or None
+    marked        for each matrix a boolean array of its cells to frame, or None
+    """
+    import matplotlib
+    from matplotlib.patches import Rectangle
+
+    values = [np.atleast_2d(to_numpy(value)) for value in values]
+    marked = marked or [None] * len(values)
+    cell = 0.1 * max(len(form.format(number)) for value in values for number in value.ravel()) + 0.25
+    with matplotlib.rc_context(STYLE):
+        widths = [value.shape[1] * cell + 0.5 for value in values]
+        tallest = max(len(value) for value in values)
+        figure, axes = _axes(
+            sum(widths) + 0.7, tallest * 0.36 + 0.9 + 0.25 * bool(note), len(values), width_ratios=widths
+        )
+        for ax, value, title, frame in zip(axes, values, titles, marked):
+            strength = np.abs(value.astype(np.float64)) / max(float(np.abs(value).max(initial=0)), 1e-12)
+            ax.imshow(0.75 * strength, cmap="Greys", vmin=0, vmax=1, aspect="auto")
+            for row, column in np.ndindex(value.shape):
+                color = "white" if strength[row, column] > 0.6 else INK
+                text = form.format(value[row, column])
+                ax.text(column, row, text, ha="center", va="center", color=color, fontsize=9)
+                if frame is not None and np.atleast_2d(frame)[row, column]:
+                    ax.add_patch(
+                        Rectangle((column - 0.47, row - 0.46), 0.94, 0.92, fill=False, edgecolor=ORANGE, linewidth=2)
+                    )
+            ax.set_xticks(range(value.shape[1]), columns or [""] * value.shape[1], fontsize=8)
+            ax.set_yticks(range(len(value)), rows or [""] * len(value), fontsize=8)
+            ax.tick_params(length=0)
+            ax.xaxis.tick_top()
+            for spine in ax.spines.values():
+                spine.set_visible(False)
+            ax.set_title(title, fontsize=10)
+        if note:
+            figure.supxlabel(note, fontsize=8, color=GREY)
+    return figure
+
+
+def curves(x, lines: dict[str, Sequence[float]], xlabel: str, ylabel: str, title: str, logarithmic: str = ""):
+    """Some curves over one axis, told apart by their dashes as well as by their colour.
+
+    logarithmic: "x", "y" or "xy" for axes on which each step is a factor.
+    """
+    import matplotlib
+
+    with matplotlib.rc_context(STYLE):
+        figure, (ax,) = _axes(6.5, 3.2)
+        looks = [(BLUE, "-"), (ORANGE, "--"), (INK, ":"), (GREY, "-."), (BLUE, ":"), (ORANGE, "-")]
+        for (name, values), (color, dashes) in zip(lines.items(), looks * 3):
+            ax.plot(x, values, color=color, linestyle=dashes, linewidth=1.8, label=name)
+        if len(lines) > 1:
+            ax.legend(frameon=False, fontsize=8)
+        if "x" in logarithmic:
+            ax.set_xscale("log")
+        if "y" in logarithmic:
+            ax.set_yscale("log")
+        ax.set_xlabel(xlabel)
+        ax.set_ylabel(ylabel)
+        ax.set_title(title)
+    return figure
+
+
+def bars(names: Sequence[str], values: Sequence[float], xlabel: str, title: str, form="{:.3g}"):
+    """A bar for each name, with its number."""
+    import matplotlib
+
+    with matplotlib.rc_context(STYLE):
+        figure, (ax,) = _axes(6.5, 0.3 * len(names) + 0.9)
+        places = np.arange(len(names))[::-1]
+        ax.barh(places, values, color=BLUE, height=0.65)
+        reach = max(max(values), 0) - min(min(values), 0) or 1
+        for place, value in zip(places, values):
+            ax.text(max(value, 0) + 0.01 * reach, place, form.format(value), va="center", fontsize=8, color=INK)
+        ax.axvline(0, color=INK, linewidth=0.8)
+        ax.set_yticks(places, names)
+        ax.margins(x=0.12)
+        ax.set_xlabel(xlabel)
+        ax.set_title(title)
+    return figure
