@@ -186,7 +186,7 @@ def same(
     if wanted.dtype.kind in "biu":
         allowed = 0.0
     else:
-        allowed = tolerance * max(float(np.abs(wanted).max(initial=0)), 1e-6)
+        allowed = tolerance * max(float(np.abs(wanted[np.isfinite(wanted)]).max(initial=0)), 1e-6)
     got_wide, wanted_wide = got.astype(np.float64), wanted.astype(np.float64)
     unfit = ~np.isfinite(got_wide) & np.isfinite(wanted_wide)
     if unfit.any():

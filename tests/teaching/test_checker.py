@@ -1,0 +1,214 @@
+"""The checker's machinery: what it takes, what it says, what it remembers."""
+
+import json
+from contextlib import suppress
+from functools import partial
+
+import numpy as np
+import pytest
+
+from edutransformers.teaching.checker import (
+    CheckFailed,
+    call,
+    draw,
+    draw_integers,
+    equal,
+    exercise,
+    holds,
+    same,
+    same_all,
+)
+from edutransformers.teaching.progress import read_progress, record_try
+
+
+@pytest.fixture(autouse=True)
+def progress(tmp_path, monkeypatch):
+    path = tmp_path / "of the learner" / "progress.json"
+    monkeypatch.setenv("EDUTRANSFORMERS_PROGRESS", str(path))
+    return path
+
+
+@exercise(lesson=7)
+def check_double(answer):
+    for shape in ((3,), (2, 4)):
+        x = draw(*shape)
+        mistakes = {"that is the square": x * x, "that is the half": partial(np.divide, x, 2)}
+        same(call(answer, x), 2 * x, "double(x)", mistakes=mistakes, sizes={"D": shape[-1]})
+
+
+def said(checker, *answer) -> str:
+    with pytest.raises(CheckFailed) as failure:
+        checker(*answer)
+    return str(failure.value)
+
+
+def check_with(compare):
+    @exercise(lesson=7)
+    def check_it():
+        compare()
+
+    return check_it
+
+
+def in_place(x):
+    x *= 2
+    return x
+
+
+@pytest.mark.parametrize("answer", [lambda x: 2 * x, in_place, lambda x: (2 * x.astype("float32")).tolist()])
+def test_right_answers(answer, capsys):
+    check_double(answer)
+    assert capsys.readouterr().out == "double: right (2 comparisons)\n"
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (lambda x: x * x, "→ that is the square"),
+        (lambda x: x / 2, "→ that is the half"),
+        (lambda x: -2 * x, "every number has the wrong sign"),
+        (lambda x: 3 * x, "every number is 1.5 times what is expected"),
+        (lambda x: 2 * x + 5, "every number is 5 too large"),
+        (lambda x: 0 * x, "all numbers are 0"),
+        (lambda x: 2 * x[::-1], "opposite order along axis 0"),
+        (lambda x: np.where(np.arange(len(x)) == len(x) - 1, x, 2 * x), "only the last along axis 0 is wrong"),
+        (lambda x: (2 * x)[None], "the numbers are right, only their arrangement isn't"),
+        (lambda x: x.sum(), "1 axis is missing"),
+        (lambda x: np.full_like(x, np.nan), "holds nan at [0], in all 3 numbers"),
+        (lambda x: "2x", "should be an array of numbers, but is '2x'"),
+        (lambda x: x / [1, 2], "stopped with ValueError"),
+        (lambda x: None, "is there a `return` in it?"),
+        (5, "double should be a function, but 5 was passed"),
+    ],
+)
+def test_wrong_answers(answer, words):
+    assert words in said(check_double, answer)
+
+
+def test_the_worst_number_and_the_inputs():
+    def answer(x):
+        y = 2 * x
+        y[1] += 9
+        return y
+
+    message = said(check_double, answer)
+    (x,) = check_double.failed_on
+    lines = message.splitlines()
+    assert lines[0] == "double(x) has the right shape (3,), but wrong numbers"
+    assert lines[1].startswith(f"  worst at [1]: got {2 * x[1] + 9:.6g}, expected {2 * x[1]:.6g}; off by 9, allowed ")
+    assert lines[2] == "  1 of 3 numbers are wrong"
+    assert lines[-1] == "  It was called with an array (3,) of float64: they are in check_double.failed_on"
+    np.testing.assert_allclose(answer(x) - 2 * x, [0, 9, 0], atol=1e-12)
+
+
+def test_a_line_of_the_answer_that_fails_is_shown():
+    def answer(x):
+        y = 2 * x
+        return y.no_such_thing
+
+    message = said(check_double, answer)
+    assert "double stopped with AttributeError: " in message
+    assert ": return y.no_such_thing" in message
+
+
+def test_not_written_yet():
+    def answer(x):
+        raise NotImplementedError("double")
+
+    assert said(check_double, answer) == (
+        "double is not written yet: put your lines where `raise NotImplementedError` stands"
+    )
+
+
+def test_factors_are_named_by_sizes():
+    for factor, words in ((1 / 7, "1/B times"), (7, "B times"), (49, "B² times"), (-1 / 7, "minus 1/B times")):
+        x = draw(3, 4)
+        check = check_with(lambda x=x, factor=factor: same(factor * x, x, "x", sizes={"B": 7}))
+        assert f"every number is {words} what is expected (B = 7)" in said(check)
+
+
+def test_transposed():
+    x, square = draw(2, 3), draw(3, 3)
+    assert "got (3, 2), expected (2, 3)\n  → it is what is expected, transposed" in said(
+        check_with(lambda: same(x.T, x, "x"))
+    )
+    assert "→ it is what is expected, transposed" in said(check_with(lambda: same(square.T, square, "x")))
+    other = draw(3, 2)
+    assert "→ the axes are the other way round" in said(check_with(lambda: same(other, x, "x")))
+
+
+def test_a_sum_that_is_missing():
+    x = draw(4, 2, 3)
+    assert "that sum is missing" in said(check_with(lambda: same(x, x.sum(axis=0), "x")))
+    assert "is a sum missing?" in said(check_with(lambda: same(x, draw(2, 3), "x")))
+
+
+def test_whole_numbers_must_be_equal():
+    ids = draw_integers(0, 9, 30)
+    check_with(lambda: same(ids.tolist(), ids, "ids"))()
+    wrong = ids.copy()
+    wrong[4] += 1
+    assert "worst at [4]" in said(check_with(lambda: same(wrong, ids, "ids")))
+
+
+def test_infinities_that_are_expected():
+    x = np.array([1.0, -np.inf])
+    check_with(lambda: same(x, x, "x"))()
+    assert "wrong numbers" in said(check_with(lambda: same([1.0, 2.0], x, "x")))
+
+
+def test_several_results():
+    a, b = draw(2), draw(3)
+    check_with(lambda: same_all((a, b), {"da": a, "db": b}))()
+    assert "db has the right shape" in said(check_with(lambda: same_all((a, b + 1), {"da": a, "db": b})))
+    assert "→ twice" in said(check_with(lambda: same_all((2 * a, b), {"da": a, "db": b}, {"da": {"twice": 2 * a}})))
+    assert "expected 2 things, (da, db), but 1 were" in said(check_with(lambda: same_all((a,), {"da": a, "db": b})))
+    assert "but one was returned" in said(check_with(lambda: same_all(a, {"da": a, "db": b})))
+
+
+def test_what_is_no_array():
+    check_with(lambda: equal(("a", "b"), ["a", "b"], "words"))()
+    message = said(check_with(lambda: equal(["a", "c"], ["a", "b"], "words", {"c came": ["a", "c"]})))
+    assert "got       ['a', 'c']\n  expected  ['a', 'b']\n  the first difference is at [1]\n  → c came" in message
+    assert "is wrong" in said(check_with(lambda: equal(1, True, "truth")))
+    check_with(lambda: holds(True, "never"))()
+    assert said(check_with(lambda: holds(False, "x was changed"))) == "x was changed"
+
+
+def test_a_checker_that_compares_nothing_is_a_mistake_of_ours():
+    with pytest.raises(RuntimeError, match="compared nothing"):
+        check_with(lambda: None)()
+    with pytest.raises(ValueError, match="is named check_"):
+        exercise(lesson=1)(lambda answer: None)
+
+
+def test_jupyter_shows_the_message_alone():
+    assert CheckFailed("a\nb")._render_traceback_() == ["a", "b"]
+
+
+# -- progress ---------------------------------------------------------------------------------------------------------
+
+
+def test_tries_are_counted_and_the_day_stays(progress, capsys):
+    for answer in (lambda x: x, lambda x: 2 * x, lambda x: x):
+        with suppress(CheckFailed):
+            check_double(answer)
+    entry = json.loads(progress.read_text())["double"]
+    assert (entry["lesson"], entry["tries"]) == (7, 3)
+    assert len(entry["solved"]) == 10
+    assert [path.name for path in progress.parent.iterdir()] == ["progress.json"]
+
+
+def test_a_damaged_file_starts_anew(progress, caplog):
+    progress.parent.mkdir()
+    for text in ("{", "[1]", '{"double": 5}'):
+        progress.write_text(text)
+        assert read_progress() == {}
+        record_try("double", 7, solved=True)
+        assert set(read_progress()) == {"double"}
+
+
+def test_a_file_that_cannot_be_written_is_no_error(progress, monkeypatch, capsys):
+    monkeypatch.setenv("EDUTRANSFORMERS_PROGRESS", "/dev/null/progress.json")
+    check_double(lambda x: 2 * x)
+    assert "right" in capsys.readouterr().out
