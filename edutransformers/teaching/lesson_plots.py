@@ -151,7 +151,7 @@ def matrices(values: Sequence, titles: Sequence[str], rows=None, columns=None, f
             strength = np.abs(value.astype(np.float64)) / max(float(np.abs(value).max(initial=0)), 1e-12)
             ax.imshow(0.75 * strength, cmap="Greys", vmin=0, vmax=1, aspect="auto")
             for row, column in np.ndindex(value.shape):
-                color = "white" if strength[row, column] > 0.6 else INK
+                color = "white" if strength[row, column] > 0.85 else INK
                 text = form.format(value[row, column])
                 ax.text(column, row, text, ha="center", va="center", color=color, fontsize=9)
                 if frame is not None and np.atleast_2d(frame)[row, column]:

@@ -1,0 +1,93 @@
+"""The lessons' pictures say what they are given, and are described."""
+
+import io
+
+import numpy as np
+import pytest
+from matplotlib.text import Text
+from PIL import Image
+
+from edutransformers.teaching import lesson_plots, plots
+
+
+def texts(figure) -> list[str]:
+    return [text.get_text() for text in figure.findobj(Text) if text.get_text()]
+
+
+def is_drawn(figure) -> None:
+    picture = Image.open(io.BytesIO(plots.show(figure, alt="…").png)).convert("L")
+    low, high = picture.getextrema()
+    assert low < 100 < 250 < high
+
+
+def test_flow():
+    steps = [("x", "(B, D)"), "x Wᵀ", ("y", "(B, O)"), "loss", ("L", "a number")]
+    figure = lesson_plots.flow(steps, ["dx = dy W", "dy"], title="There and back")
+    wanted = {"x", "(B, D)", "x Wᵀ", "y", "(B, O)", "loss", "L", "a number", "dx = dy W", "dy", "There and back"}
+    assert set(texts(figure)) == wanted
+    is_drawn(figure)
+    assert "dy" not in texts(lesson_plots.flow(steps))
+    with pytest.raises(ValueError, match="by turns"):
+        lesson_plots.flow(steps[:-1])
+    with pytest.raises(ValueError, match="one gradient an operation"):
+        lesson_plots.flow(steps, ["dy"])
+
+
+@pytest.mark.parametrize("shape", [(), (4,), (4, 3), (2, 4, 3), (64, 512, 768)])
+def test_shapes(shape):
+    axes = " ".join("BTD"[-len(shape) :] if shape else "")
+    figure = lesson_plots.shapes([("x", shape, axes), "=", ("y", (2, 2), "B O")], title="Shapes")
+    found = texts(figure)
+    assert {"x", "=", "y", "Shapes", "O = 2"} <= set(found)
+    assert all(f"{axis} = {size}" in found for axis, size in zip(axes.split(), shape))
+    is_drawn(figure)
+
+
+def test_matrices():
+    values = [np.array([[1.5, -2.0], [0.0, 3.0]]), np.array([7.0, 8.0])]
+    marked = [np.array([[True, False], [False, False]]), None]
+    figure = lesson_plots.matrices(
+        values, ["a", "b"], rows=None, columns=["u", "v"], form="{:.1f}", marked=marked, note="n"
+    )
+    assert {"1.5", "-2.0", "0.0", "3.0", "7.0", "8.0", "a", "b", "u", "v", "n"} <= set(texts(figure))
+    frames = [patch for patch in figure.axes[0].patches if not patch.get_fill()]
+    assert len(frames) == 1
+    assert not figure.axes[1].patches
+    is_drawn(figure)
+
+
+def test_numbers_stand_out_from_their_cells():
+    """Dark cells have white numbers, pale ones dark numbers."""
+    (ax,) = lesson_plots.matrices([np.linspace(0, 1, 11)[None]], ["x"]).axes
+    image = ax.images[0]
+    for text, value in zip(ax.texts, image.get_array()[0]):
+        cell = np.mean(image.cmap(image.norm(value))[:3])
+        ink = 1.0 if text.get_color() == "white" else 0.13
+        lighter, darker = max(cell**2.2, ink**2.2) + 0.05, min(cell**2.2, ink**2.2) + 0.05
+        assert lighter / darker > 3.5, (value, text.get_color())
+
+
+def test_curves_differ_in_more_than_colour():
+    lines = {str(n): [n, n + 1, n + 2] for n in range(6)}
+    figure = lesson_plots.curves([1, 10, 100], lines, "x", "y", "t", logarithmic="xy")
+    (ax,) = figure.axes
+    assert len({(line.get_linestyle(), line.get_color()) for line in ax.lines}) == 6
+    assert len({line.get_linestyle() for line in ax.lines[:4]}) == 4
+    assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
+    assert set(lines) <= set(texts(figure))
+    is_drawn(figure)
+
+
+def test_bars():
+    figure = lesson_plots.bars(["one", "minus"], [1.25, -2.0], "nats", "Bars", form="{:.1f}")
+    assert {"one", "minus", "1.2", "-2.0", "nats", "Bars"} <= set(texts(figure))
+    is_drawn(figure)
+
+
+def test_pictures_carry_their_description():
+    figure = lesson_plots.bars(["one"], [1.0], "x", "t")
+    picture = plots.show(figure, alt="One bar.")
+    data, metadata = picture._repr_mimebundle_()
+    assert data["image/png"].startswith(b"\x89PNG")
+    assert data["text/plain"] == repr(picture) == "[One bar.]"
+    assert metadata == {"image/png": {"alt": "One bar."}}
