@@ -211,3 +211,46 @@ def bars(names: Sequence[str], values: Sequence[float], xlabel: str, title: str,
         ax.set_xlabel(xlabel)
         ax.set_title(title)
     return figure
+
+
+def pictures(rows: dict[str, Sequence], titles: Sequence[str] | None = None, patch: int | None = None, title=None):
+    """Rows of small pictures: grey (H, W), or (H, W, 3) from 0 to 1. In a grey row black is its least, white its most.
+
+    rows     {the row's name: its pictures}; a row may have fewer than the others
+    titles   above the first row's pictures
+    patch    draws the grid of patches of so many pixels
+    """
+    import matplotlib
+
+    columns = max(map(len, rows.values()))
+    with matplotlib.rc_context(STYLE):
+        from matplotlib.figure import Figure
+
+        size = min(1.4, 8.5 / columns)
+        figure = Figure(
+            figsize=(size * columns + 0.9, (size + 0.08) * len(rows) + 0.25 * bool(titles) + 0.25 * bool(title)),
+            layout="constrained",
+        )
+        axes = figure.subplots(len(rows), columns, squeeze=False)
+        for place, (line, (name, images)) in enumerate(zip(axes, rows.items())):
+            images = [to_numpy(image) for image in images]
+            least, most = min(float(image.min()) for image in images), max(float(image.max()) for image in images)
+            for column, ax in enumerate(line):
+                ax.set_xticks([])
+                ax.set_yticks([])
+                ax.spines[:].set_visible(False)
+                if column >= len(images):
+                    continue
+                height, width = images[column].shape[:2]
+                ax.imshow(images[column], cmap="Greys_r", vmin=least, vmax=most, interpolation="nearest")
+                for edge in range(patch or max(height, width), max(height, width), patch or 1):
+                    ax.axhline(edge - 0.5, color=ORANGE, linewidth=0.8)
+                    ax.axvline(edge - 0.5, color=ORANGE, linewidth=0.8)
+                ax.set_xlim(-0.5, width - 0.5)
+                ax.set_ylim(height - 0.5, -0.5)
+                if place == 0 and titles is not None:
+                    ax.set_title(titles[column], fontsize=9, fontweight="normal", loc="center")
+            line[0].set_ylabel(name, fontsize=8, rotation=0, ha="right", va="center")
+        if title:
+            figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
+    return figure

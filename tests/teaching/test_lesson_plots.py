@@ -91,3 +91,17 @@ def test_pictures_carry_their_description():
     assert data["image/png"].startswith(b"\x89PNG")
     assert data["text/plain"] == repr(picture) == "[One bar.]"
     assert metadata == {"image/png": {"alt": "One bar."}}
+
+
+def test_pictures_in_rows_with_the_grid_of_patches():
+    grey, colours = np.linspace(0, 5, 24).reshape(4, 6), np.full((4, 6, 3), 0.5)
+    figure = lesson_plots.pictures({"grey": [grey, grey / 2], "colours": [colours]}, ["a", "b"], patch=2, title="All")
+    first = figure.axes[0]
+    assert len(figure.axes) == 4
+    assert [len(ax.images) for ax in figure.axes] == [1, 1, 1, 0]
+    assert [ax.get_title(loc="center") for ax in figure.axes] == ["a", "b", "", ""]
+    assert (first.get_ylabel(), first.images[0].get_clim()) == ("grey", (0, 5))
+    assert figure.axes[1].images[0].get_clim() == (0, 5)  # a row shares its scale
+    assert first.get_xlim() == (-0.5, 5.5)
+    assert first.get_ylim() == (3.5, -0.5)
+    assert not lesson_plots.pictures({"": [grey]}).axes[0].lines
