@@ -109,7 +109,7 @@ def shapes(arrays: Sequence[tuple], title: str | None = None):
                 ax.plot([x, x + width], [-height / 2 + row * unit] * 2, color=GREY, linewidth=0.3)
             highest = height / 2 + (depth - 1) * shift
             ax.text(x + width / 2, highest + 0.12, name, ha="center", va="bottom", fontweight="bold", color=INK)
-            labels = [f"{axis} = {size}" for axis, size in zip(axes, shape)]
+            labels = [axis if axis == str(size) else f"{axis} = {size}" for axis, size in zip(axes, shape)]
             if shape:
                 ax.text(x + width / 2, -height / 2 - 0.1, labels[-1], ha="center", va="top", fontsize=8, color=BLUE)
             if len(shape) > 1:
