@@ -24,6 +24,7 @@ from pathlib import Path
 from .lesson_source import Lesson, LessonError, read_lesson, solved_notebook, student_notebook
 
 SECONDS = 60  # that a solved notebook may take, on two cores
+CELL_SECONDS = 300  # after which a cell is stopped
 LARGEST_OUTPUT = 400_000  # characters of one cell's output
 PACKAGE = str(Path(__file__).resolve().parents[2])  # what is tested is this package, wherever it is
 ENVIRONMENT = {
@@ -179,7 +180,7 @@ def _run(notebook) -> str:
         }
         client = NotebookClient(
             notebook,
-            timeout=5 * SECONDS,
+            timeout=CELL_SECONDS,
             kernel_name="python3",
             resources={"metadata": {"path": folder}},
             record_timing=False,
