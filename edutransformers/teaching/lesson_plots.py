@@ -194,6 +194,29 @@ def curves(x, lines: dict[str, Sequence[float]], xlabel: str, ylabel: str, title
     return figure
 
 
+def points(x, y, labels: Sequence[str], xlabel: str, ylabel: str, title: str, logarithmic: str = ""):
+    """Labelled points, joined in their order by a thin line: what one gives for the other.
+
+    logarithmic: "x", "y" or "xy" for axes on which each step is a factor.
+    """
+    import matplotlib
+
+    with matplotlib.rc_context(STYLE):
+        figure, (ax,) = _axes(6.5, 3.2)
+        ax.plot(x, y, "o-", color=BLUE, linewidth=0.8, markersize=5)
+        for at_x, at_y, label in zip(x, y, labels):
+            ax.annotate(label, (at_x, at_y), (6, 4), textcoords="offset points", fontsize=8, color=INK)
+        if "x" in logarithmic:
+            ax.set_xscale("log")
+        if "y" in logarithmic:
+            ax.set_yscale("log")
+        ax.margins(0.1)
+        ax.set_xlabel(xlabel)
+        ax.set_ylabel(ylabel)
+        ax.set_title(title)
+    return figure
+
+
 def bars(names: Sequence[str], values: Sequence[float], xlabel: str, title: str, form="{:.3g}"):
     """A bar for each name, with its number."""
     import matplotlib

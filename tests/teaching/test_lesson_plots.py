@@ -78,6 +78,14 @@ def test_curves_differ_in_more_than_colour():
     is_drawn(figure)
 
 
+def test_points_are_labelled():
+    figure = lesson_plots.points([1, 2, 8], [3, 2, 1], ["a", "b", "c"], "time", "memory", "t", logarithmic="x")
+    (ax,) = figure.axes
+    assert {"a", "b", "c", "time", "memory"} <= set(texts(figure))
+    assert (ax.get_xscale(), ax.get_yscale()) == ("log", "linear")
+    is_drawn(figure)
+
+
 def test_bars():
     figure = lesson_plots.bars(["one", "minus"], [1.25, -2.0], "nats", "Bars", form="{:.1f}")
     assert {"one", "minus", "1.2", "-2.0", "nats", "Bars"} <= set(texts(figure))
