@@ -187,7 +187,8 @@ def same(
         allowed = 0.0
     else:
         allowed = tolerance * max(float(np.abs(wanted[np.isfinite(wanted)]).max(initial=0)), 1e-6)
-    got_wide, wanted_wide = got.astype(np.float64), wanted.astype(np.float64)
+    with np.errstate(invalid="ignore"):  # bytes that were read wrongly can be any kind of nan
+        got_wide, wanted_wide = got.astype(np.float64), wanted.astype(np.float64)
     unfit = ~np.isfinite(got_wide) & np.isfinite(wanted_wide)
     if unfit.any():
         place = np.argwhere(unfit)[0].tolist()
@@ -263,9 +264,10 @@ def _mistake_made(got, wanted, mistakes, tolerance) -> str | None:
         wrong = np.asarray(_value_of(wrong))
         if wrong.shape != got.shape:
             continue
-        scale = float(np.abs(np.nan_to_num(wrong.astype(np.float64), posinf=0, neginf=0)).max(initial=0))
-        if np.allclose(got, wrong, rtol=0, atol=tolerance * max(scale, 1e-6), equal_nan=True):
-            return words
+        with np.errstate(invalid="ignore"):
+            scale = float(np.abs(np.nan_to_num(wrong.astype(np.float64), posinf=0, neginf=0)).max(initial=0))
+            if np.allclose(got, wrong, rtol=0, atol=tolerance * max(scale, 1e-6), equal_nan=True):
+                return words
     return None
 
 
