@@ -277,3 +277,32 @@ def pictures(rows: dict[str, Sequence], titles: Sequence[str] | None = None, pat
         if title:
             figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
     return figure
+
+
+def lattice(text: str, edges: Sequence[tuple], title: str | None = None):
+    """All pieces that a text can be cut into, as arcs over it; a cut is a way along arcs from the left to the right.
+
+    edges: (start, stop, label, is it chosen), or with a fifth entry from 0 to 1: how thick the arc is. Chosen ones are
+    blue, the others grey and dashed.
+    """
+    import matplotlib
+
+    with matplotlib.rc_context(STYLE):
+        longest = max(stop - start for start, stop, *_ in edges)
+        figure, (ax,) = _axes(1.15 * len(text) + 0.6, 0.5 * longest + 1.1 + 0.2 * bool(title))
+        for start, stop, label, is_chosen, *thickness in edges:
+            x = np.linspace(start, stop, 50)
+            height = 0.55 * (stop - start) - 0.35
+            y = height * (1 - (2 * (x - start) / (stop - start) - 1) ** 4)
+            width = 0.8 + 5 * thickness[0] if thickness else 2.5 if is_chosen else 1.0
+            color, dashes = (BLUE, "-") if is_chosen else (GREY, (0, (3, 2)))
+            ax.plot(x, y, color=color, linestyle=dashes, linewidth=width, zorder=2 + is_chosen)
+            ax.text((start + stop) / 2, height + 0.04, label, ha="center", va="bottom", fontsize=8, color=INK, zorder=5)
+        ax.scatter(range(len(text) + 1), [0] * (len(text) + 1), color=INK, s=22, zorder=6)
+        for place, character in enumerate(text):
+            ax.text(place + 0.5, -0.12, character, ha="center", va="top", fontweight="bold", color=INK)
+        ax.set_ylim(-0.45, 0.55 * longest + 0.05)
+        ax.axis("off")
+        if title:
+            ax.set_title(title)
+    return figure

@@ -113,3 +113,16 @@ def test_pictures_in_rows_with_the_grid_of_patches():
     assert first.get_xlim() == (-0.5, 5.5)
     assert first.get_ylim() == (3.5, -0.5)
     assert not lesson_plots.pictures({"": [grey]}).axes[0].lines
+
+
+def test_a_lattice_has_all_pieces_and_shows_the_chosen_ones():
+    edges = [(0, 1, "a 0.2", False), (1, 2, "b 0.3", False), (0, 2, "ab 0.5", True)]
+    figure = lesson_plots.lattice("ab", edges, title="Cuts of ab")
+    assert set(texts(figure)) == {"a", "b", "a 0.2", "b 0.3", "ab 0.5", "Cuts of ab"}
+    looks = [(line.get_color(), line.get_linestyle(), line.get_linewidth()) for line in figure.axes[0].lines]
+    assert looks[0] == looks[1]
+    assert all(a != b for a, b in zip(looks[0], looks[2]))
+    is_drawn(figure)
+    thick = lesson_plots.lattice("ab", [(0, 1, "a", False, 1.0), (1, 2, "b", False, 0.0)])
+    widths = [line.get_linewidth() for line in thick.axes[0].lines]
+    assert widths[0] > widths[1] > 0
