@@ -1,0 +1,393 @@
+"""Lesson 05: words to ids, WordPiece from scratch, padding and truncation."""
+
+import re
+import string
+import unicodedata
+
+import numpy as np
+
+from ...tokenizers import BertNormalizer, WordPiece
+from ...tokenizers.pre_tokenizers import BertPreTokenizer
+from ..checker import CheckFailed, call, draw_integers, equal, exercise, holds, same_all
+
+
+@exercise(lesson=5)
+def check_normalize_text(answer):
+    rng = np.random.default_rng()
+    normalizer = BertNormalizer()
+
+    def compare(text, mistakes):
+        got = call(answer, text)
+        holds(isinstance(got, str), f"normalize_text(text) should return a str, but returned a {type(got).__name__}")
+        equal(got, normalizer.plain(text), f"normalize_text({text!r})", mistakes)
+
+    word = _letters(rng, 5)
+    capitals = word.capitalize() + " " + word.upper()
+    compare(capitals, {"capitals are left: the fifth step is missing": capitals})
+    spaced = f" {word}\t{word}\n{word}\u00a0{word}\u3000 "
+    compare(
+        spaced,
+        {
+            "tabs and line ends are gone: ask for white space before you ask for control characters": (
+                f" {word}{word}{word} {word}  "
+            ),
+            "blanks at the ends are gone; they stay, the next step ignores them": f"{word} {word} {word} {word}",
+            "several blanks became one; white space is replaced one for one": f" {word} {word} {word} {word} ",
+            "not all white space became a blank: c.isspace() knows all kinds": spaced,
+            "white space was dropped; each becomes a blank": word * 4,
+        },
+    )
+    control = "\x00\x07\u200b\u00ad"
+    place = int(rng.integers(1, 4))
+    hidden = "".join(f"{word[:place]}{c}{word[place:]} " for c in control)
+    compare(
+        hidden,
+        {
+            "control characters are left: drop what has a category that begins with C": hidden,
+            "only the category Cc was dropped; the zero-width space has Cf": "".join(
+                c for c in hidden if unicodedata.category(c) != "Cc"
+            ),
+            "control characters became blanks; they are dropped": re.sub(f"[{control}]", " ", hidden),
+        },
+    )
+    marked = " ".join(_accented(rng, word) for _ in range(3)) + " " + word[:2] + "\u0301" + word[2:]
+    decomposed = unicodedata.normalize("NFD", marked)
+    compare(
+        marked,
+        {
+            "accents are left: strip them, also where lower case is all that seems to be missing": marked,
+            "the accents were taken apart, but not dropped: those characters have the category Mn": decomposed,
+            "marks were dropped without decomposing first: é as one character is a letter, not a mark": "".join(
+                c for c in marked if unicodedata.category(c) != "Mn"
+            ),
+            "letters with accents are gone; only the accents should go": "".join(c for c in marked if c.isascii()),
+            "accents became blanks or other signs": "".join(c if c.isascii() else " " for c in decomposed),
+        },
+    )
+    foreign = rng.permutation(list("ßøжλþæ"))
+    compare(
+        "".join(foreign),
+        {"what is not ASCII was dropped; only marks and control characters go": ""},
+    )
+    first, second = (chr(code) for code in rng.choice(np.arange(0x4E00, 0x9FA0), 2, replace=False))
+    chinese = f"{word}{first}{second}{word}"
+    compare(
+        chinese,
+        {
+            "Chinese characters have no blanks around them": chinese,
+            "a blank stands only before Chinese characters; one on each side is needed": (
+                f"{word} {first} {second}{word}"
+            ),
+            "a blank stands only behind Chinese characters; one on each side is needed": (
+                f"{word}{first} {second} {word}"
+            ),
+            "between two Chinese characters are two blanks: each has one on each side": (
+                f"{word} {first} {second} {word}"
+            ),
+            "Chinese characters are gone": word * 2,
+        },
+    )
+    compare(f"\u200b {_accented(rng, word).upper()}\n{first}!{word.title()}\t", {})
+    compare("", {})
+
+
+@exercise(lesson=5)
+def check_split_words(answer):
+    rng = np.random.default_rng()
+    splitter = BertPreTokenizer()
+
+    def compare(text):
+        got = call(answer, text)
+        wanted = splitter.split(text)
+        got = _as_pairs(got, "split_words(text)")
+        equal(got, wanted, f"split_words({text!r})", _span_mistakes(text, wanted))
+
+    word, other = _letters(rng, 3), _letters(rng, 4)
+    mark, second = rng.choice(list("!?.,;:'-#$+^"), 2, replace=False)
+    compare(f"{word} {other}")
+    compare(f"  {word}   {other} ")
+    compare(f"{word}{mark}{other} {word}{mark}{second}")
+    compare(f"({word}…{other}){second} ¿{other}?")
+    compare(f"{mark}{word}")
+    compare(f"{word}{rng.integers(10, 99)} {mark} {mark}")
+    compare("")
+
+
+def _span_mistakes(text, wanted):
+    words = [text[start:stop] for start, stop in wanted]
+    between_blanks = [match.span() for match in re.finditer(r"\S+", text)]
+    no_marks = [span for span, word in zip(wanted, words) if word.isalnum()]
+    runs = _joined(text, wanted)
+    ascii_only = [match.span() for match in re.finditer(rf"[^\s{re.escape(string.punctuation)}]+|[^\w\s…¿]", text)]
+    return {
+        "those are the words; what is asked for is where they are: (start, stop)": words,
+        "punctuation stays with the words; each such character is a word of its own": between_blanks,
+        "punctuation is missing: each such character is a word of its own": no_marks,
+        "neighbouring punctuation characters became one word; each is its own": runs,
+        "only ASCII's punctuation was cut off; Unicode's has categories that begin with P": ascii_only,
+        "stop is the place of the last character; it should be the one behind it, as in text[start:stop]": [
+            (start, stop - 1) for start, stop in wanted
+        ],
+        "the last word is missing: the text ended in the middle of it, so keep it behind the loop": wanted[:-1],
+        "a blank ends a word only if there is one: several blanks make empty words": lambda: _with_empty(text),
+        "the second number is the length; it should be the place behind the word": [
+            (start, stop - start) for start, stop in wanted
+        ],
+    }
+
+
+def _joined(text, spans):
+    """Spans with neighbouring punctuation made one."""
+    joined = []
+    for start, stop in spans:
+        is_mark = not text[start:stop].isalnum()
+        if joined and is_mark and joined[-1][1] == start and not text[joined[-1][0] : start].isalnum():
+            joined[-1] = (joined[-1][0], stop)
+        else:
+            joined.append((start, stop))
+    return joined
+
+
+def _with_empty(text):
+    """What a search without the question "are we in a word?" gives for a text without punctuation."""
+    spans, start = [], 0
+    for place, c in enumerate(text):
+        if c == " ":
+            spans.append((start, place))
+            start = place + 1
+    return [*spans, (start, len(text))]
+
+
+@exercise(lesson=5)
+def check_longest_pieces(answer):
+    rng = np.random.default_rng()
+
+    def compare(word, entries, mistakes):
+        order = rng.permutation(len(entries))
+        vocab = {"[UNK]": 0, **{entries[i]: n for n, i in enumerate(order, 1)}}
+        model = WordPiece(vocab)
+        wanted = [model.id_to_token[token.id] for token in model.tokenize(word)]
+        name = f"longest_pieces({word!r}, vocabulary) with the entries {', '.join(sorted(entries))}"
+        equal(call(answer, word, vocab), wanted, name, mistakes)
+
+    a, b, c, d, e = _letters(rng, 5)
+    word = a + b + c + d + e
+    no_prefix = "inside a word the entries begin with ##: look up '##' + word[start:stop], and return the piece so"
+    compare(
+        word,
+        [word, a, f"##{b}", word[:2]],
+        {
+            "the whole word is an entry, and the longest comes first: begin with stop = len(word), and go down": [
+                "[UNK]"
+            ],
+            "the whole word is an entry: begin with stop = len(word), not one less": [word[:2]],
+        },
+    )
+    compare(
+        word,
+        [a, a + b, f"##{b}", f"##{c}", f"##{c}{d}", f"##{d}", f"##{e}", c + d, e, f"##{d}{e}"],
+        {
+            "that is the shortest entry at each place; the longest is wanted": [a, *(f"##{x}" for x in word[1:])],
+            no_prefix: [a + b, c + d, e],
+            "only the first piece was found; go on behind it": [a + b],
+        },
+    )
+    compare(word, [a + b, c + d + e, f"##{c}{d}{e}", c, d, e], {no_prefix: [a + b, c + d + e]})
+    compare(
+        word,
+        [f"##{a}{b}", a, f"##{b}", f"##{b}{c}", f"##{c}", f"##{d}{e}"],
+        {"a word's first piece has no ##": [f"##{a}{b}", f"##{c}", f"##{d}{e}"], no_prefix: ["[UNK]"]},
+    )
+    half = "if some place has no entry the whole word is [UNK], and not only the rest"
+    compare(
+        word,
+        [a + b, f"##{c}", f"##{e}"],
+        {
+            half: [a + b, f"##{c}", "[UNK]"],
+            "at a place without an entry one character was skipped; the whole word is [UNK]": [
+                a + b,
+                f"##{c}",
+                f"##{e}",
+            ],
+            "one character became [UNK]; the whole word is one [UNK]": [a + b, f"##{c}", "[UNK]", f"##{e}"],
+            "what was found before the unknown place was returned; the whole word is [UNK]": [a + b, f"##{c}"],
+            "each character became [UNK]; the word is one": ["[UNK]"] * len(word),
+            "nothing was returned for an unknown word": [],
+        },
+    )
+    compare(
+        a + b + c + d,
+        [a + b, a + b + c, f"##{c}{d}"],
+        {
+            "greedy search never goes back: after the longest piece nothing fits, so the word is [UNK]": [
+                a + b,
+                f"##{c}{d}",
+            ],
+            half: [a + b + c, "[UNK]"],
+            "what was found before the unknown place was returned; the whole word is [UNK]": [a + b + c],
+        },
+    )
+    compare(a * 4, [a, f"##{a}", f"##{a}{a}"], {"the shortest entries were taken": [a, f"##{a}", f"##{a}", f"##{a}"]})
+    compare(
+        a, [b, f"##{a}"], {"a word's first piece has no ##": [f"##{a}"], "nothing was returned for an unknown word": []}
+    )
+
+
+@exercise(lesson=5)
+def check_truncate_pair(answer):
+    rng = np.random.default_rng()
+    short, long = int(rng.integers(3, 6)), int(rng.integers(11, 16))
+    cases = [
+        (short, short, 2 * short + 2),  # fits
+        (long, long + 1, 10),
+        (long, short, 4),
+        (long, short, short + long - 3),
+        (short, long, 2 * short + 2),
+        (long, 0, short),
+        (short, long, short + long),  # fits
+        (long + 1, long, 9),
+    ]
+    for first_size, second_size, room in cases:
+        first = draw_integers(100, 1000, first_size).tolist()
+        second = draw_integers(100, 1000, second_size).tolist()
+        before = list(first), list(second)
+        inputs = [first, second]
+        got = _returned_pair(call(answer, first, second, room), "truncate_pair(first, second, room)")
+        _unchanged(answer, inputs, before, room)
+        name = f"truncate_pair of {first_size} and {second_size} ids with room for {room}"
+        choices = _kept(first_size, second_size, room)
+        wanted = [(first[:m], second[:n]) for m, n in choices]
+        if got in wanted:
+            holds(True, "")
+            continue
+        equal(list(got), list(wanted[0]), name, _cutting_mistakes(first, second, room))
+
+
+def _kept(first, second, room):
+    """What may be left of texts of these lengths: [(how many of the first, how many of the second)], two for a tie."""
+    excess = max(first + second - room, 0)
+    while excess and first != second:
+        first, second, excess = (first - 1, second, excess - 1) if first > second else (first, second - 1, excess - 1)
+    low, high = excess // 2, excess - excess // 2
+    return list(dict.fromkeys([(first - low, second - high), (first - high, second - low)]))
+
+
+def _cutting_mistakes(first, second, room):
+    m, n = _kept(len(first), len(second), room)[0]
+    half = room // 2
+    one_too_many = [[first[:p], second[:q]] for p, q in _kept(len(first), len(second), room - 1)]
+    return {
+        "nothing was cut": [first, second],
+        "each text was cut to the room by itself; together they must fit": [first[:room], second[:room]],
+        "only the first text was cut; cut the longer one": [first[: max(room - len(second), 0)], second],
+        "only the second text was cut; cut the longer one": [first, second[: max(room - len(first), 0)]],
+        "both were cut to half the room; the shorter one may stay whole": [first[:half], second[:half]],
+        "ids were taken off the beginning; cut the end": [first[len(first) - m :], second[len(second) - n :]],
+        "one id too many was cut: exactly `room` of them fit": one_too_many[0],
+        "one id too many was cut; exactly `room` of them fit": one_too_many[-1],
+        "the shorter text was cut; take ids off the longer one": _cut_the_shorter(first, second, room),
+    }
+
+
+def _cut_the_shorter(first, second, room):
+    first, second = list(first), list(second)
+    while len(first) + len(second) > room and (first or second):
+        shorter = first if (len(first) <= len(second) and first) or not second else second
+        shorter.pop()
+    return [first, second]
+
+
+def _unchanged(answer, inputs, before, room):
+    answer(*inputs, room)
+    holds(
+        tuple(inputs) == before,
+        "the lists that were passed are shorter afterwards\n  → work on copies: list(first), or first[:n]",
+    )
+
+
+@exercise(lesson=5)
+def check_pad_batch(answer):
+    rng = np.random.default_rng()
+    for side, sizes in (("right", (3, 5, 2)), ("right", (4,)), ("left", (2, 4, 7, 1)), ("right", (6, 6))):
+        pad_id = int(rng.integers(2, 9))
+        rows = [draw_integers(10, 100, size).tolist() for size in sizes]
+        rows[-1][0] = pad_id  # a real token may have the padding's id
+        B, T = len(rows), max(sizes)
+        ids, mask = np.full((B, T), pad_id), np.zeros((B, T), int)
+        other_ids, other_mask = ids.copy(), mask.copy()
+        for b, row in enumerate(rows):
+            right, left = slice(0, len(row)), slice(T - len(row), T)
+            here, there = (right, left) if side == "right" else (left, right)
+            ids[b, here], mask[b, here] = row, 1
+            other_ids[b, there], other_mask[b, there] = row, 1
+        got = call(answer, rows, pad_id) if side == "right" else call(answer, rows, pad_id, side)
+        wrong_side = f"padding is on the other side; side={side!r}"
+        same_all(
+            got,
+            {"ids": ids, "mask": mask},
+            {
+                "ids": {
+                    wrong_side: other_ids,
+                    "the rows are filled up with 0, not with pad_id": np.where(mask, ids, 0),
+                    "the rows are filled up with 0, not with pad_id, and on the wrong side": np.where(
+                        other_mask, other_ids, 0
+                    ),
+                    "that is the mask; return ids, mask": mask,
+                    "all rows were cut to the shortest; they are filled up to the longest": ids[:, : min(sizes)],
+                },
+                "mask": {
+                    wrong_side: other_mask,
+                    "the mask is the other way round: 1 for a token, 0 for padding": 1 - mask,
+                    "the mask was made of the ids; a real token may have the padding's id, so use the lengths": (
+                        ids != pad_id
+                    ).astype(int),
+                    "the mask says 1 everywhere": np.ones_like(mask),
+                    "those are the ids; return ids, mask": ids,
+                },
+            },
+            sizes={"B": B, "T": T},
+        )
+        holds(
+            np.asarray(got[0]).dtype.kind in "iu",
+            "ids are no whole numbers\n  → an id chooses a row of a table: make the array with np.full((B, T), pad_id) "
+            "or with dtype=int",
+        )
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Drawing, and reading what was returned
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _letters(rng, count: int) -> str:
+    """Different lower-case letters."""
+    return "".join(rng.choice(list(string.ascii_lowercase), count, replace=False))
+
+
+def _accented(rng, word: str) -> str:
+    """The word with one of its letters' places taken by a letter that is composed with an accent."""
+    place = int(rng.integers(len(word)))
+    return word[:place] + str(rng.choice(list("éàñüçôíåžř"))) + word[place + 1 :]
+
+
+def _as_pairs(got, name: str):
+    """Lists and arrays of two numbers as tuples; anything else as it is."""
+    if isinstance(got, np.ndarray):
+        got = got.tolist()
+    if not isinstance(got, (list, tuple)):
+        raise CheckFailed(f"{name} should be a list, but is a {type(got).__name__}: is it a generator? list(…) it")
+    return [tuple(map(int, span)) if _is_pair(span) else span for span in got]
+
+
+def _is_pair(span) -> bool:
+    return (
+        isinstance(span, (tuple, list, np.ndarray))
+        and len(span) == 2
+        and all(isinstance(place, (int, np.integer)) for place in span)
+    )
+
+
+def _returned_pair(got, name: str) -> tuple:
+    if not isinstance(got, (tuple, list)) or len(got) != 2 or not all(np.ndim(part) == 1 for part in got):
+        raise CheckFailed(f"{name} should return two lists: return first, second")
+    return tuple(np.asarray(part, dtype=int).tolist() for part in got)
