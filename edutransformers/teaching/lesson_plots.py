@@ -306,3 +306,54 @@ def lattice(text: str, edges: Sequence[tuple], title: str | None = None):
         if title:
             ax.set_title(title)
     return figure
+
+
+def tree(nodes: Sequence[tuple], title: str | None = None):
+    """A search tree from the left to the right: what was kept is blue and drawn through, the rest grey and dashed.
+
+    nodes: (the parent's place in the list, or None for the root; label; is it kept), parents before their children
+    """
+    import matplotlib
+
+    children = {place: [n for n, node in enumerate(nodes) if node[0] == place] for place in range(len(nodes))}
+    depth, height, leaves = [], [0.0] * len(nodes), 0
+    for parent, *_ in nodes:
+        depth.append(0 if parent is None else depth[parent] + 1)
+
+    def place_below(node):
+        nonlocal leaves
+        for child in children[node]:
+            place_below(child)
+        if children[node]:
+            height[node] = sum(height[child] for child in children[node]) / len(children[node])
+        else:
+            height[node], leaves = -float(leaves), leaves + 1
+
+    place_below(0)
+    step = 0.09 * max(len(line) for _, label, _ in nodes for line in label.split("\n")) + 1.0
+    with matplotlib.rc_context(STYLE):
+        figure, (ax,) = _axes(step * (max(depth) + 1), 0.5 * leaves + 0.2 + 0.25 * bool(title))
+        for place, (parent, label, is_kept) in enumerate(nodes):
+            x, y = depth[place] * step, height[place]
+            color, dashes = (BLUE, "-") if is_kept else (GREY, "--")
+            if parent is not None:
+                start = (depth[parent] + 0.42) * step
+                ax.plot(
+                    [start, x - 0.42 * step], [height[parent], y], color=color, linestyle=dashes,
+                    linewidth=1.8 if is_kept else 0.9, zorder=1,
+                )  # fmt: skip
+            box = {
+                "boxstyle": "round,pad=0.25", "facecolor": PALE if is_kept else "white", "edgecolor": color,
+                "linestyle": dashes,
+            }  # fmt: skip
+            weight = "bold" if is_kept else "normal"
+            ax.text(
+                x, y, label, ha="center", va="center", fontsize=8, color=INK, fontweight=weight, bbox=box, zorder=2,
+                parse_math=False,
+            )  # fmt: skip
+        ax.set_xlim(-0.5 * step, (max(depth) + 0.5) * step)
+        ax.set_ylim(-leaves + 0.4, 0.6)
+        ax.axis("off")
+        if title:
+            ax.set_title(title)
+    return figure

@@ -126,3 +126,17 @@ def test_a_lattice_has_all_pieces_and_shows_the_chosen_ones():
     thick = lesson_plots.lattice("ab", [(0, 1, "a", False, 1.0), (1, 2, "b", False, 0.0)])
     widths = [line.get_linewidth() for line in thick.axes[0].lines]
     assert widths[0] > widths[1] > 0
+
+
+def test_a_tree_shows_what_was_kept_and_what_was_not():
+    nodes = [(None, "the", True), (0, "cat\n-1.0", True), (0, "dog", False), (1, "sat", True), (1, "ran", False)]
+    figure = lesson_plots.tree(nodes, title="A search")
+    (ax,) = figure.axes
+    texts = {text.get_text(): text for text in ax.texts}
+    assert list(texts) == [label for _, label, _ in nodes]
+    assert [line.get_linestyle() for line in ax.lines] == ["-", "--", "-", "--"]  # each node's way from its parent
+    x = {label: text.get_position()[0] for label, text in texts.items()}
+    assert x["the"] < x["cat\n-1.0"] == x["dog"] < x["sat"] == x["ran"]
+    y = {label: text.get_position()[1] for label, text in texts.items()}
+    assert len({y["sat"], y["ran"], y["dog"]}) == 3
+    assert y["cat\n-1.0"] == (y["sat"] + y["ran"]) / 2
