@@ -724,8 +724,8 @@ plots.show(
 # before anything else**; if it is far off, so is something in the code. And the curve stays above the floor. If *yours*
 # ever went below it on new text, the model would be seeing the future.
 #
-# What has it learned? The surprise of each token, $-\log p$, beside what it costs a reader who knows the rules. The last two
-# sentences are wrong on purpose: their verb fits the nearest noun, not the first one.
+# What has it learned? Look at the verb: a reader who knows the rules pays $\log 3 \approx 1.10$ for it where it fits the
+# first noun. The last two sentences are wrong on purpose: their verb fits the nearest noun.
 
 # %%
 tries = [
@@ -744,7 +744,7 @@ for line, remark in tries:
 
 plots.show(
     lesson_plots.bars(
-        names, surprises, "−log p of the verb (nats)", "Which verb does it expect? (the rules: log 3 = 1.10)"
+        names, surprises, "−log p of the verb (nats)", "Which verb does it expect?"
     ),
     alt="Four sentences and the surprise of their verbs. In the two right ones the verb costs about 1.1 nats, as the rules "
     "say; in the two whose verb agrees with the nearest noun it costs several nats more.",
