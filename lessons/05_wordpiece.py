@@ -540,7 +540,7 @@ check_pad_batch(pad_batch)
 # ```
 
 # %%
-reviews = ["A wonderful film.", "Dull, and far too long, with an unwatchable ending.", "I loved it!"]
+reviews = ["A wonderful film.", "Dull, and far too long.", "I loved it!"]
 ids, mask = pad_batch([encode(review)[0] for review in reviews], vocabulary["[PAD]"])
 library = tokenizer(reviews, padding=True, return_tensors="np")
 np.testing.assert_array_equal(ids, library["input_ids"])
@@ -571,7 +571,7 @@ plots.show(
         "probability of: positive", "“I loved it!”, padded",
     ),
     alt="The probability that 'I loved it!' is positive over the number of padding tokens. With the mask it is a straight line "
-    "just below 1. Without the mask it wanders up and down, and falls below one half several times.",
+    "just below 1. Without the mask it wanders up and down, and behind many padding tokens it is far below one half.",
 )  # fmt: skip
 
 # %% [markdown]
@@ -616,27 +616,31 @@ print("   V   pieces a word (films)   pieces a word (NumPy)   numbers in the tab
 for size, film, numpy_ in zip(sizes, *rates.values()):
     print(f"{size:5}{film:16.2f}{numpy_:24.2f}{size * D:24,}")
 
+figure = lesson_plots.curves(
+    sizes, rates, "entries V of the vocabulary", "pieces for each word", "What more entries save", logarithmic="x"
+)
+figure.axes[0].set_xticks(sizes, sizes)
+figure.axes[0].minorticks_off()
 plots.show(
-    lesson_plots.curves(
-        sizes, rates, "entries V of the vocabulary (each step of the axis a factor)", "pieces for each word",
-        "What more entries save", logarithmic="x",
-    ),
-    alt="Pieces for each word over the size of the vocabulary, on a logarithmic axis. Both curves fall, from about four pieces "
-    "with single characters; that of film reviews comes close to one at 8,000 entries, that of NumPy's documentation stays "
-    "higher throughout.",
-)  # fmt: skip
+    figure,
+    alt="Pieces for each word over the size of the vocabulary, on a logarithmic axis. Both curves fall, from more than four "
+    "pieces with single characters; that of film reviews comes close to one at 8,000 entries, that of NumPy's documentation "
+    "stays about half a piece above it.",
+)
 
 # %% [markdown]
-# Doubling V saves less each time and costs twice the rows: at 8,000 the table has a million numbers, and that is two thirds
-# of this small BERT. What is saved is length, and length is dear: each token passes through all layers, and attention
+# Doubling V saves less each time and costs twice the rows: at 8,000 the table has a million numbers, and that is more than two
+# thirds of this small BERT. What is saved is length, and length is dear: each token passes through all layers, and attention
 # compares every token with every other, so its work grows with T². The second curve is the price of reading what the
 # vocabulary was not made for.
 #
-# Lengths are not one number but a distribution, and it decides where to truncate. Here it is for the summaries, the first
-# lines, of NumPy's docstrings:
+# Lengths are not one number but a distribution, and it decides where to truncate. Here it is for the first sentences of
+# NumPy's docstrings:
 
 # %%
-summaries = [text.split("\n\n")[0].splitlines()[-1] for text in documentation_of(np)]
+summaries = [
+    next((part for part in text.split("\n\n") if "=" not in part and " " in part), "") for text in documentation_of(np)
+]
 normalized = [normalize_text(text) for text in summaries]
 lengths = {
     "words": np.array([len(split_words(text)) for text in normalized]),
