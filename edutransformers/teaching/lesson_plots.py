@@ -170,6 +170,32 @@ def matrices(values: Sequence, titles: Sequence[str], rows=None, columns=None, f
     return figure
 
 
+def heatmaps(values: Sequence, titles: Sequence[str], labels=None, xlabel: str = "", ylabel: str = ""):
+    """Large matrices side by side as shades, on one scale: the darker, the larger. White is the least of all numbers.
+
+    labels: the names of the rows, and of the columns where there are as many
+    """
+    import matplotlib
+
+    values = [to_numpy(value) for value in values]
+    low, high = min(value.min() for value in values), max(value.max() for value in values)
+    with matplotlib.rc_context(STYLE):
+        size = max(2.9, 0.17 * len(labels or "") + 0.9)
+        figure, axes = _axes(size * len(values) + 0.8, size, len(values))
+        for place, (ax, value, title) in enumerate(zip(axes, values, titles)):
+            image = ax.imshow(value, cmap="Greys", vmin=low, vmax=high, aspect="auto", interpolation="nearest")
+            if labels is not None:
+                ax.set_yticks(range(len(labels)), labels if place == 0 else [""] * len(labels), fontsize=7)
+                if value.shape[1] == len(labels):
+                    ax.set_xticks(range(len(labels)), labels, rotation=90, fontsize=7)
+            ax.tick_params(length=0 if labels else 3)
+            ax.set_xlabel(xlabel)
+            ax.set_ylabel(ylabel if place == 0 else "")
+            ax.set_title(title)
+        figure.colorbar(image, ax=list(axes), shrink=0.8)
+    return figure
+
+
 def curves(x, lines: dict[str, Sequence[float]], xlabel: str, ylabel: str, title: str, logarithmic: str = ""):
     """Some curves over one axis, told apart by their dashes as well as by their colour.
 
@@ -194,8 +220,10 @@ def curves(x, lines: dict[str, Sequence[float]], xlabel: str, ylabel: str, title
     return figure
 
 
-def points(x, y, labels: Sequence[str], xlabel: str, ylabel: str, title: str, logarithmic: str = ""):
-    """Labelled points, joined in their order by a thin line: what one gives for the other.
+def points(
+    x, y, labels: Sequence[str], xlabel: str, ylabel: str, title: str, logarithmic: str = "", joined: bool = True
+):
+    """Labelled points, joined in their order by a thin line: what one gives for the other. joined=False: no line.
 
     logarithmic: "x", "y" or "xy" for axes on which each step is a factor.
     """
@@ -203,7 +231,7 @@ def points(x, y, labels: Sequence[str], xlabel: str, ylabel: str, title: str, lo
 
     with matplotlib.rc_context(STYLE):
         figure, (ax,) = _axes(6.5, 3.2)
-        ax.plot(x, y, "o-", color=BLUE, linewidth=0.8, markersize=5)
+        ax.plot(x, y, "o-" if joined else "o", color=BLUE, linewidth=0.8, markersize=5)
         for at_x, at_y, label in zip(x, y, labels):
             ax.annotate(label, (at_x, at_y), (6, 4), textcoords="offset points", fontsize=8, color=INK)
         if "x" in logarithmic:

@@ -86,6 +86,19 @@ def test_points_are_labelled():
     is_drawn(figure)
 
 
+def test_points_without_a_line():
+    (ax,) = lesson_plots.points([1, 2], [3, 2], ["a", "b"], "x", "y", "t", joined=False).axes
+    assert [(line.get_linestyle(), line.get_marker()) for line in ax.lines] == [("None", "o")]
+
+
+def test_heatmaps_share_one_scale():
+    figure = lesson_plots.heatmaps([np.eye(3), -np.eye(3)], ["one", "minus"], labels=["a", "b", "c"], ylabel="rows")
+    assert [ax.images[0].get_clim() for ax in figure.axes[:2]] == [(-1, 1), (-1, 1)]
+    assert {"one", "minus", "a", "b", "c", "rows"} <= set(texts(figure))
+    is_drawn(figure)
+    is_drawn(lesson_plots.heatmaps([np.eye(3)[:2]], ["wide"], xlabel="columns"))
+
+
 def test_bars():
     figure = lesson_plots.bars(["one", "minus"], [1.25, -2.0], "nats", "Bars", form="{:.1f}")
     assert {"one", "minus", "1.2", "-2.0", "nats", "Bars"} <= set(texts(figure))
