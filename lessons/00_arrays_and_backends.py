@@ -12,14 +12,15 @@
 # ---
 
 # %% [markdown]
-# A transformer is a few tables of numbers and some thirty lines of arithmetic on them. The numbers come in **arrays**, and
-# nearly every mistake that a beginner makes is a mistake about arrays: an axis in the wrong place, a sum over the wrong
-# axis, two shapes that fit by accident. So this course begins here. You need Python, and nothing else.
+# A transformer is a few tables of numbers and some thirty lines of arithmetic on them. The numbers come in **arrays**,
+# and nearly every mistake that a beginner makes is a mistake about arrays: an axis in the wrong place, a sum over the
+# wrong axis, two shapes that fit by accident. So this course begins here. You need Python, and nothing else.
 #
-# **How the lessons work.** Run the cells from top to bottom (Shift + Enter). In an exercise, put your lines where it says
-# `raise NotImplementedError`, then run the cell below it: a checker calls your function with fresh numbers and says what is
-# right, or what is wrong and what it may have been. Below it wait three hints, each more telling than the one before.
-# If a checker finds a mistake, it keeps what your function was called with: `your_function(*check_name.failed_on)`.
+# **How the lessons work.** Run the cells from top to bottom (Shift + Enter). In an exercise, put your lines where it
+# says `raise NotImplementedError`, then run the cell below it: a checker calls your function with fresh numbers and
+# says what is right, or what is wrong and what it may have been. Below it wait three hints, each more telling than the
+# one before. If a checker finds a mistake, it keeps what your function was called with:
+# `your_function(*check_name.failed_on)`.
 
 # %%
 import numpy as np
@@ -36,8 +37,8 @@ plots.show(
 )
 
 # %% [markdown]
-# That is what these models see: a word is D numbers, a text of T words is a table, and B texts together are a block. The
-# same letters stand for the same things in all lessons:
+# That is what these models see: a word is D numbers, a text of T words is a table, and B texts together are a block.
+# The same letters stand for the same things in all lessons:
 #
 # | letter | the number of … | letter | the number of … |
 # |---|---|---|---|
@@ -46,13 +47,13 @@ plots.show(
 # | D | numbers that describe a token, the wi**d**th | V | words in the **v**ocabulary |
 # | H | **h**eads, in attention | C | **c**lasses, or the **c**hannels of a picture |
 #
-# You don't need to know yet what a head is. What counts: **a shape is written as letters**, `x (B, T, D)`, and whoever can
-# say the shape of every expression of a program has understood half of it.
+# You don't need to know yet what a head is. What counts: **a shape is written as letters**, `x (B, T, D)`, and whoever
+# can say the shape of every expression of a program has understood half of it.
 #
 # ## 1 · Arrays, axes, reductions
 #
-# An array is a block of numbers of *one* type with a *shape*. It has no rows of different lengths and nothing but numbers
-# in it; in return, one instruction works on all of them.
+# An array is a block of numbers of *one* type with a *shape*. It has no rows of different lengths and nothing but
+# numbers in it; in return, one instruction works on all of them.
 
 # %%
 x = np.array(
@@ -68,11 +69,12 @@ print("x[:, 1:3].shape  tokens 1 and 2 of each text   ", x[:, 1:3].shape)
 print("(2 * x + 1)[0, 0]   all numbers at once        ", (2 * x + 1)[0, 0])
 
 # %% [markdown]
-# An index counts from 0, or from the end with a minus. A whole number **takes its axis away**, a slice `start:stop` keeps
-# it (with `stop` left out of the slice), `:` is all of it, and `...` stands for all axes that aren't mentioned.
+# An index counts from 0, or from the end with a minus. A whole number **takes its axis away**, a slice `start:stop`
+# keeps it (with `stop` left out of the slice), `:` is all of it, and `...` stands for all axes that aren't mentioned.
 #
 # A **reduction** makes one number of many: `sum`, `mean`, `max`. `axis=` says which axis *disappears*. Read
-# `x.sum(axis=1)` as "add up along axis 1", or: $y_{bd} = \sum_t x_{btd}$. The index under the sum is the axis that goes.
+# `x.sum(axis=1)` as "add up along axis 1", or: $y_{bd} = \sum_t x_{btd}$. The index under the sum is the axis that
+# goes.
 
 # %%
 print("x            ", x.shape)
@@ -85,8 +87,8 @@ print("x.sum(axis=-1, keepdims=True)", x.sum(axis=-1, keepdims=True).shape, " th
 # %% [markdown]
 # `keepdims=True` looks like a detail. It is what makes the result fit the array that it came from, as we will see.
 #
-# Why not lists and loops? Because a Python loop looks up the type of every number, every time. An array's instruction looks
-# once, and then runs through memory as fast as memory can deliver.
+# Why not lists and loops? Because a Python loop looks up the type of every number, every time. An array's instruction
+# looks once, and then runs through memory as fast as memory can deliver.
 
 # %%
 import timeit
@@ -110,8 +112,9 @@ print(f"2x + 1 for 20,000 numbers: the loop takes about {float(f'{loop / whole:.
 #
 # $$x_{ij} = \text{memory}\,[\,\text{start} + i\, s_0 + j\, s_1\,],$$
 #
-# and with more axes there are more terms. That is all. In the memory below, each number is its own place, so you can read
-# off where in memory an array's numbers are. (NumPy gives strides in bytes. A float64 has 8 of them, so we divide by 8.)
+# and with more axes there are more terms. That is all. In the memory below, each number is its own place, so you can
+# read off where in memory an array's numbers are. (NumPy gives strides in bytes. A float64 has 8 of them, so we divide
+# by 8.)
 
 # %%
 memory = np.arange(12.0)  # 0, 1, 2, …, 11
@@ -133,12 +136,13 @@ plots.show(
 )  # fmt: skip
 
 # %% [markdown]
-# Nothing was copied. To transpose, NumPy swaps two strides. To take every second column, it doubles one. To turn the rows
-# around, it starts at the last row and goes backwards with a negative stride. However large the array is, this costs nothing.
+# Nothing was copied. To transpose, NumPy swaps two strides. To take every second column, it doubles one. To turn the
+# rows around, it starts at the last row and goes backwards with a negative stride. However large the array is, this
+# costs nothing.
 #
-# **Exercise 1.** Write `read_by_strides(memory, start, shape, strides)`: make the array that these four describe, one number
-# after another. Strides count numbers, not bytes. `np.ndindex(3, 4)` goes through the places (0, 0), (0, 1), …, (2, 3), for
-# any number of axes, and `x[place]` is the number at the place `place`. (One loop in Python is fine here.)
+# **Exercise 1.** Write `read_by_strides(memory, start, shape, strides)`: make the array that these four describe, one
+# number after another. Strides count numbers, not bytes. `np.ndindex(3, 4)` goes through the places (0, 0), (0, 1), …,
+# (2, 3), for any number of axes, and `x[place]` is the number at the place `place`. (One loop in Python is fine here.)
 
 
 # %% exercise="read_by_strides"
@@ -160,8 +164,8 @@ check_read_by_strides(read_by_strides)
 # %% [markdown] hints="read_by_strides"
 # Make an empty array of the right shape, `x = np.empty(shape)`, and fill it place by place with the formula above.
 # ---
-# `place` is a tuple with one index for each axis, and `strides` has one stride for each axis. The way to go in memory is the
-# sum of their products: index · stride for the first axis, plus index · stride for the second, …
+# `place` is a tuple with one index for each axis, and `strides` has one stride for each axis. The way to go in memory
+# is the sum of their products: index · stride for the first axis, plus index · stride for the second, …
 # ---
 # ```python
 # x = np.empty(shape)
@@ -177,13 +181,13 @@ print("its diagonal", read_by_strides(memory, 0, (3,), (5,)), "  one stride of 4
 print("stride 0     \n", read_by_strides(memory, 4, (3, 4), (0, 1)))
 
 # %% [markdown]
-# Look at the last one: with a stride of **0** an axis repeats what is there, without storing it. Keep that in mind until the
-# next section.
+# Look at the last one: with a stride of **0** an axis repeats what is there, without storing it. Keep that in mind
+# until the next section.
 #
 # ### Views and copies
 #
-# What reads the same memory is a **view**. Writing into a view writes into the original. What has memory of its own is a
-# **copy**. You have to know which is which:
+# What reads the same memory is a **view**. Writing into a view writes into the original. What has memory of its own is
+# a **copy**. You have to know which is which:
 #
 # | shares memory (a view) | new memory (a copy) |
 # |---|---|
@@ -204,11 +208,11 @@ print("x.T.reshape(12) is a", "view" if np.shares_memory(x, x.T.reshape(12)) els
 print("x.reshape(12) is a", "view" if np.shares_memory(x, x.reshape(12)) else "copy")
 
 # %% [markdown]
-# `a += b` writes into the array that `a` is; `a = a + b` makes a new one. The first saves memory, and surprises everyone else
-# who holds that array. Hence a rule of this library: **a layer never writes into what it is given.**
+# `a += b` writes into the array that `a` is; `a = a + b` makes a new one. The first saves memory, and surprises
+# everyone else who holds that array. Hence a rule of this library: **a layer never writes into what it is given.**
 #
-# And one that costs people days: `reshape` **never swaps axes**. It reads the same numbers in the same order and only sets
-# the line breaks elsewhere. (3, 4) → (4, 3) by `reshape` has the shape of the transpose, and not its numbers.
+# And one that costs people days: `reshape` **never swaps axes**. It reads the same numbers in the same order and only
+# sets the line breaks elsewhere. (3, 4) → (4, 3) by `reshape` has the shape of the transpose, and not its numbers.
 
 # %%
 plots.show(
@@ -220,8 +224,8 @@ plots.show(
 # %% [markdown]
 # ## 3 · Broadcasting
 #
-# `x * 2` doubles all numbers: a single number goes with every place. **Broadcasting** is this idea for every axis. Two shapes
-# are written below each other, *aligned on the right*. In each column
+# `x * 2` doubles all numbers: a single number goes with every place. **Broadcasting** is this idea for every axis. Two
+# shapes are written below each other, *aligned on the right*. In each column
 #
 # * equal sizes go together, number by number;
 # * a **1** (or nothing at all) is repeated as often as the other one needs it: that is a stride of 0;
@@ -255,8 +259,8 @@ plots.show(
 )
 
 # %% [markdown]
-# **Exercise 2.** Write `broadcast_shape(a, b)`: two shapes (tuples, of any lengths) → the shape of `x + y`, as a tuple. Raise a
-# `ValueError` if the shapes don't fit. No arrays are needed for this.
+# **Exercise 2.** Write `broadcast_shape(a, b)`: two shapes (tuples, of any lengths) → the shape of `x + y`, as a tuple.
+# Raise a `ValueError` if the shapes don't fit. No arrays are needed for this.
 
 
 # %% exercise="broadcast_shape"
@@ -282,8 +286,8 @@ check_broadcast_shape(broadcast_shape)
 # %% [markdown] hints="broadcast_shape"
 # First make both shapes equally long. A missing axis counts as 1, and the missing ones are on the *left*.
 # ---
-# `(1,) * 2 + (5,)` is `(1, 1, 5)`. After that, `for size_a, size_b in zip(a, b)` goes through both shapes together. When do two
-# sizes *not* fit? And which of the two is the result's size?
+# `(1,) * 2 + (5,)` is `(1, 1, 5)`. After that, `for size_a, size_b in zip(a, b)` goes through both shapes together.
+# When do two sizes *not* fit? And which of the two is the result's size?
 # ---
 # ```python
 # axes = max(len(a), len(b))
@@ -300,8 +304,9 @@ check_broadcast_shape(broadcast_shape)
 # %% [markdown]
 # ### The trap
 #
-# We subtract from each row its mean. `x.mean(axis=1)` of an array (B, D) has the shape (B,), and aligned on the right, its B
-# stands below D. With B = 3 and D = 4 that is an error, and an error is good luck. If B happens to *equal* D, it runs:
+# We subtract from each row its mean. `x.mean(axis=1)` of an array (B, D) has the shape (B,), and aligned on the right,
+# its B stands below D. With B = 3 and D = 4 that is an error, and an error is good luck. If B happens to *equal* D, it
+# runs:
 
 # %%
 square = np.array([[1.0, 2.0, 3.0], [10.0, 20.0, 30.0], [100.0, 200.0, 300.0]])
@@ -316,12 +321,13 @@ print("means of the rows, (3, 3) - (3,):  ", wrong.mean(axis=1))
 print("means of the rows, (3, 3) - (3, 1):", right.mean(axis=1))
 
 # %% [markdown]
-# The first line is an error message, the second a wrong result without one: each *column* had another row's mean subtracted.
-# So: **`keepdims=True` whenever the result goes back to the array it came from**, and in tests, sizes that all differ.
+# The first line is an error message, the second a wrong result without one: each *column* had another row's mean
+# subtracted. So: **`keepdims=True` whenever the result goes back to the array it came from**, and in tests, sizes that
+# all differ.
 #
-# **Exercise 3.** Texts of a batch have different lengths, so the short ones are filled up with *padding*. `mask` (B, T) holds
-# 1 for real tokens and 0 for padding. Write `mean_of_tokens(x, mask)`: for each text the mean of its *real* tokens' vectors,
-# (B, T, D) → (B, D). No loops. (Each text has at least one real token.)
+# **Exercise 3.** Texts of a batch have different lengths, so the short ones are filled up with *padding*. `mask` (B, T)
+# holds 1 for real tokens and 0 for padding. Write `mean_of_tokens(x, mask)`: for each text the mean of its *real*
+# tokens' vectors, (B, T, D) → (B, D). No loops. (Each text has at least one real token.)
 
 # %%
 plots.show(
@@ -349,11 +355,12 @@ from edutransformers.teaching.checks.lesson00 import check_mean_of_tokens
 check_mean_of_tokens(mean_of_tokens)
 
 # %% [markdown] hints="mean_of_tokens"
-# A number times 0 doesn't count, a number times 1 does. So multiply `x` by the mask, add up along the tokens' axis, and divide
-# by *how many real tokens* the text has.
+# A number times 0 doesn't count, a number times 1 does. So multiply `x` by the mask, add up along the tokens' axis, and
+# divide by *how many real tokens* the text has.
 # ---
-# `x` is (B, T, D) and `mask` is (B, T). Aligned on the right, T would meet D. `mask[:, :, None]` has the shape (B, T, 1). The
-# sum of the mask along the tokens says how many there are; which shape must it have to divide something of shape (B, D)?
+# `x` is (B, T, D) and `mask` is (B, T). Aligned on the right, T would meet D. `mask[:, :, None]` has the shape (B, T,
+# 1). The sum of the mask along the tokens says how many there are; which shape must it have to divide something of
+# shape (B, D)?
 # ---
 # ```python
 # total = (x * mask[:, :, None]).sum(axis=1)             # (B, D)
@@ -361,10 +368,11 @@ check_mean_of_tokens(mean_of_tokens)
 # ```
 
 # %% [markdown] instructor=true
-# `x[mask == 1].mean(axis=0)` is the usual first try: a boolean mask flattens batch and tokens into one axis, and the texts are
-# lost. The second is `(x * mask[:, :, None]).mean(axis=1)`, which divides by T. Ask for a text that shows the difference by
-# eye: one real token of ones and three of padding should have the mean 1, not ¼. A good discussion: why multiply by zeros and
-# not leave the padding out? (Because all texts then stay in one block, and one instruction does them all.)
+# `x[mask == 1].mean(axis=0)` is the usual first try: a boolean mask flattens batch and tokens into one axis, and the
+# texts are lost. The second is `(x * mask[:, :, None]).mean(axis=1)`, which divides by T. Ask for a text that shows the
+# difference by eye: one real token of ones and three of padding should have the mean 1, not ¼. A good discussion: why
+# multiply by zeros and not leave the padding out? (Because all texts then stay in one block, and one instruction does
+# them all.)
 
 # %% [markdown]
 # ## 4 · Matrix products, batches of them, and `einsum`
@@ -373,8 +381,8 @@ check_mean_of_tokens(mean_of_tokens)
 #
 # $$y_{no} = \sum_i x_{ni}\, w_{io} \qquad (N, I)\;@\;(I, O) \to (N, O)$$
 #
-# The index $i$ occurs twice on the right side and not on the left one: it is summed over, and its sizes must be equal. Nearly
-# all the time that a transformer takes is spent in this line.
+# The index $i$ occurs twice on the right side and not on the left one: it is summed over, and its sizes must be equal.
+# Nearly all the time that a transformer takes is spent in this line.
 
 # %%
 plots.show(
@@ -384,11 +392,11 @@ plots.show(
 )
 
 # %% [markdown]
-# With more than two axes, `@` is a whole batch of products: the **last two** axes are multiplied, all axes before them are
-# broadcast.
+# With more than two axes, `@` is a whole batch of products: the **last two** axes are multiplied, all axes before them
+# are broadcast.
 #
-# `einsum` says the same by naming the indices, just as on paper. What occurs on the left of `->` and not on its right is
-# summed over:
+# `einsum` says the same by naming the indices, just as on paper. What occurs on the left of `->` and not on its right
+# is summed over:
 #
 # | on paper | einsum | without |
 # |---|---|---|
@@ -398,8 +406,8 @@ plots.show(
 # | $y_{b} = \sum_d x_{bd}\, z_{bd}$ | `einsum("bd,bd->b", x, z)` | `(x * z).sum(axis=1)` |
 # | $y_{ji} = x_{ij}$ | `einsum("ij->ji", x)` | `x.T` |
 #
-# It is the plainest way to write a formula down, and good for checking. `@` is often faster, because it goes straight to the
-# matrix multiplication that the machine's makers have tuned for decades.
+# It is the plainest way to write a formula down, and good for checking. `@` is often faster, because it goes straight
+# to the matrix multiplication that the machine's makers have tuned for decades.
 
 # %%
 rng = np.random.default_rng(0)
@@ -410,8 +418,8 @@ print(texts.shape, "@", others.swapaxes(1, 2).shape, "->", by_product.shape)
 print(f"largest difference to einsum: {np.abs(by_product - by_indices).max():.0e}")
 
 # %% [markdown]
-# **Exercise 4.** In attention (lesson 06) each token has H short lists of K numbers. Given `q` (B, T, H, K) and `k` (B, S, H, K),
-# form for each text and each head the products of all T lists with all S lists:
+# **Exercise 4.** In attention (lesson 06) each token has H short lists of K numbers. Given `q` (B, T, H, K) and `k` (B,
+# S, H, K), form for each text and each head the products of all T lists with all S lists:
 #
 # $$y_{bhts} = \sum_{\kappa=1}^{K} q_{bth\kappa}\; k_{bsh\kappa}$$
 #
@@ -434,11 +442,11 @@ from edutransformers.teaching.checks.lesson00 import check_head_products
 check_head_products(head_products)
 
 # %% [markdown] hints="head_products"
-# `@` multiplies the last two axes and does so for all axes before them. So B and H must be in front, and the last two must be
-# (T, K) and (K, S). Which axes have to change places?
+# `@` multiplies the last two axes and does so for all axes before them. So B and H must be in front, and the last two
+# must be (T, K) and (K, S). Which axes have to change places?
 # ---
-# `q.swapaxes(1, 2)` turns (B, T, H, K) into (B, H, T, K). For `k`, `transpose` takes the old axes' numbers in their new order:
-# `x.transpose(0, 1, 3, 2)` swaps the last two axes of four. (`reshape` would mix up the numbers: see section 2.)
+# `q.swapaxes(1, 2)` turns (B, T, H, K) into (B, H, T, K). For `k`, `transpose` takes the old axes' numbers in their new
+# order: `x.transpose(0, 1, 3, 2)` swaps the last two axes of four. (`reshape` would mix up the numbers: see section 2.)
 # ---
 # ```python
 # q = q.swapaxes(1, 2)             # (B, T, H, K) -> (B, H, T, K)
@@ -449,7 +457,8 @@ check_head_products(head_products)
 # %% [markdown]
 # ## 5 · Number types: what rounds
 #
-# A computer's real number has a fixed count of binary digits, some for its *size* (the exponent) and some for its *digits*:
+# A computer's real number has a fixed count of binary digits, some for its *size* (the exponent) and some for its
+# *digits*:
 #
 # | type | bytes | digits (about) | largest | used for |
 # |---|---|---|---|---|
@@ -484,12 +493,12 @@ print(f"float32: 100,000 × 0.1, one after the other: {one_by_one:.2f};  .sum(),
 print(f"float16: 100,000 × 0.1, one after the other: {np.full(100_000, 0.1, dtype=np.float16).cumsum()[-1]:.0f}")
 
 # %% [markdown]
-# float16 stops at 256: there the step to the next number is ¼, and adding 0.1 rounds back to 256. That is why float16 is for
-# *storing*, and every long sum of this library is made in float32 at least.
+# float16 stops at 256: there the step to the next number is ¼, and adding 0.1 rounds back to 256. That is why float16
+# is for *storing*, and every long sum of this library is made in float32 at least.
 #
-# What does rounding do to a *derivative*? In the next lesson we check every formula against the quotient of differences,
-# $(f(x + h) - f(x - h)) / 2h$. Two nearly equal numbers are subtracted: the digits that they share cancel, and what remains
-# is mostly rounding. For $f(x) = x^2$ at $x = 3$ the answer is 6:
+# What does rounding do to a *derivative*? In the next lesson we check every formula against the quotient of
+# differences, $(f(x + h) - f(x - h)) / 2h$. Two nearly equal numbers are subtracted: the digits that they share cancel,
+# and what remains is mostly rounding. For $f(x) = x^2$ at $x = 3$ the answer is 6:
 
 # %%
 print(f"{'h':>8}   {'float64':>12}   {'float32':>12}   {'float16':>12}")
@@ -501,21 +510,22 @@ for h in (1e-2, 1e-3, 1e-4, 1e-5):
     print(f"{h:8.0e}   {slopes[0]:12.9f}   {slopes[1]:12.9f}   {slopes[2]:12.9f}")
 
 # %% [markdown]
-# In float64 nine digits are right at every step. In float32 it is six at best and two or three for small steps, and for most
-# functions large steps are no way out, since then the quotient itself is off (lesson 01 measures both). float16 can't even
-# hold 3.0001: it becomes 3, and the difference 0. A small slip in a formula may be off in the third digit only, and float32
-# can't tell it from rounding. **Models compute in float32, checks in float64.**
+# In float64 nine digits are right at every step. In float32 it is six at best and two or three for small steps, and for
+# most functions large steps are no way out, since then the quotient itself is off (lesson 01 measures both). float16
+# can't even hold 3.0001: it becomes 3, and the difference 0. A small slip in a formula may be off in the third digit
+# only, and float32 can't tell it from rounding. **Models compute in float32, checks in float64.**
 #
-# Two habits follow. Never compare with `==`, but ask whether two arrays are *close* (`np.allclose(a, b)`). And mind the type
-# of a result: float32 with float64 gives float64, twice as large and half as fast. A plain Python number (`x * 0.5`) leaves
-# float32 as it is; `x * np.float64(0.5)` or `x / np.sqrt(8)` doesn't, since NumPy 2.
+# Two habits follow. Never compare with `==`, but ask whether two arrays are *close* (`np.allclose(a, b)`). And mind the
+# type of a result: float32 with float64 gives float64, twice as large and half as fast. A plain Python number (`x *
+# 0.5`) leaves float32 as it is; `x * np.float64(0.5)` or `x / np.sqrt(8)` doesn't, since NumPy 2.
 
 # %% [markdown]
 # ## 6 · One program for the CPU and the GPU
 #
-# A GPU has memory of its own and thousands of small computing units. **CuPy** is a library with NumPy's functions for arrays
-# in that memory: `cupy.exp(x)` is `np.exp(x)`, computed over there. One could write every function twice. This library writes
-# it once, by a rule: **the device belongs to the array.** A function asks its input which module computes on it:
+# A GPU has memory of its own and thousands of small computing units. **CuPy** is a library with NumPy's functions for
+# arrays in that memory: `cupy.exp(x)` is `np.exp(x)`, computed over there. One could write every function twice. This
+# library writes it once, by a rule: **the device belongs to the array.** A function asks its input which module
+# computes on it:
 #
 # ```python
 # def softmax(x):
@@ -524,9 +534,9 @@ for h in (1e-2, 1e-3, 1e-4, 1e-5):
 #     return e / e.sum(axis=-1, keepdims=True)
 # ```
 #
-# What `x` lives on, `e` lives on, and so does the result. Methods (`x.max`, `x.sum`) and operators (`-`, `/`, `@`) need no `xp`
-# at all. A switch, `use_backend("cupy")`, says only where *new* arrays are made: weights read from a file, ids of a text. A
-# model that exists already moves with `model.to("cuda")`.
+# What `x` lives on, `e` lives on, and so does the result. Methods (`x.max`, `x.sum`) and operators (`-`, `/`, `@`) need
+# no `xp` at all. A switch, `use_backend("cupy")`, says only where *new* arrays are made: weights read from a file, ids
+# of a text. A model that exists already moves with `model.to("cuda")`.
 
 # %%
 from edutransformers import cupy_usable, get_backend
@@ -539,14 +549,15 @@ print("the module of a NumPy array:", array_module(np.ones(3)).__name__)
 # %% [markdown]
 # ### What an array on a device forbids
 #
-# The two memories are apart, and the GPU works **on its own time**: Python only puts work into its queue and goes on. Two kinds
-# of slips follow from that.
+# The two memories are apart, and the GPU works **on its own time**: Python only puts work into its queue and goes on.
+# Two kinds of slips follow from that.
 #
-# 1. **Mixing.** `host_array + device_array` can't be computed anywhere. `np.asarray(x)` would be a silent copy through a slow
-#    cable, so CuPy refuses it. At the border one says what one means: `to_numpy(x)`, or `as_array_like(y, x)`, "y, wherever x is".
-# 2. **Waiting.** `float(x)`, `if x > 0:`, `x[mask]`, `print(x)` need numbers *here and now*. Python has to wait until the queue
-#    is empty, and then the GPU has nothing to do until Python has handed in more work. Nothing breaks; it only gets slow. It is
-#    called a *synchronisation*.
+# 1. **Mixing.** `host_array + device_array` can't be computed anywhere. `np.asarray(x)` would be a silent copy through
+#    a slow cable, so CuPy refuses it. At the border one says what one means: `to_numpy(x)`, or `as_array_like(y, x)`,
+#    "y, wherever x is".
+# 2. **Waiting.** `float(x)`, `if x > 0:`, `x[mask]`, `print(x)` need numbers *here and now*. Python has to wait until
+#    the queue is empty, and then the GPU has nothing to do until Python has handed in more work. Nothing breaks; it
+#    only gets slow. It is called a *synchronisation*.
 #
 # ```text
 #  no waiting        Python  a b c d                  (has handed in all, and is free)
@@ -556,8 +567,9 @@ print("the module of a NumPy array:", array_module(np.ones(3)).__name__)
 #  time              GPU      aaaaa     bbbbb     ccccc     ddddd
 # ```
 #
-# You may not have a GPU here. Neither do the machines that test this library, so they run it on a *strict double*: arrays
-# that compute with NumPy but obey a device's rules. A small one comes with this lesson. Inside the block, `cupy` is pretended:
+# You may not have a GPU here. Neither do the machines that test this library, so they run it on a *strict double*:
+# arrays that compute with NumPy but obey a device's rules. A small one comes with this lesson. Inside the block, `cupy`
+# is pretended:
 
 # %%
 from edutransformers.functional.softmax import softmax as library_softmax
@@ -590,9 +602,9 @@ with pretend_gpu() as cupy:
     print("waits at the end:", cupy.waits)
 
 # %% [markdown]
-# `x.max()` is an array without axes *on the device*; only `float(…)` brings it here, and waits. The library's softmax ran
-# unchanged, because it says `xp`. (The real CuPy lets `np.exp(x)` pass and computes it over there. The double refuses, since
-# its neighbour `np.zeros(x.shape)` makes a host array, and the line after that mixes.)
+# `x.max()` is an array without axes *on the device*; only `float(…)` brings it here, and waits. The library's softmax
+# ran unchanged, because it says `xp`. (The real CuPy lets `np.exp(x)` pass and computes it over there. The double
+# refuses, since its neighbour `np.zeros(x.shape)` makes a host array, and the line after that mixes.)
 #
 # ## 7 · On real words
 #
@@ -603,8 +615,9 @@ with pretend_gpu() as cupy:
 #
 # It is 1 for the same direction, 0 for a right angle, −1 for opposite ones.
 #
-# **Exercise 5.** Write `cosine_similarities(a, b)` for *all pairs* of rows, (N, D) and (M, D) → (N, M). Write it with `xp`, so
-# that it runs on a device without waiting. Rows of zeros exist (padding has one): let their similarities be 0, not `nan`.
+# **Exercise 5.** Write `cosine_similarities(a, b)` for *all pairs* of rows, (N, D) and (M, D) → (N, M). Write it with
+# `xp`, so that it runs on a device without waiting. Rows of zeros exist (padding has one): let their similarities be 0,
+# not `nan`.
 
 
 # %% exercise="cosine_similarities"
@@ -624,8 +637,8 @@ from edutransformers.teaching.checks.lesson00 import check_cosine_similarities
 check_cosine_similarities(cosine_similarities)
 
 # %% [markdown] hints="cosine_similarities"
-# Divide every row by its length first: afterwards all rows have length 1, and the cosine is nothing but the product of two rows.
-# All products of rows of one array with rows of another are one matrix product.
+# Divide every row by its length first: afterwards all rows have length 1, and the cosine is nothing but the product of
+# two rows. All products of rows of one array with rows of another are one matrix product.
 # ---
 # The lengths of the rows of `a`: square, add up along the last axis with `keepdims=True`, take `xp.sqrt`. To avoid 0/0,
 # divide by `xp.maximum(length, 1e-12)`: this leaves every real length as it is.
@@ -639,9 +652,9 @@ check_cosine_similarities(cosine_similarities)
 # ```
 
 # %% [markdown]
-# A small GPT-2 and a small BERT ship with this package. Each has a table that gives every word its vector: lesson 04 is about
-# these tables. The GPT learned to write film reviews on; the BERT learned only to tell good reviews from bad ones. One
-# expression finds a word's neighbours among all.
+# A small GPT-2 and a small BERT ship with this package. Each has a table that gives every word its vector: lesson 04 is
+# about these tables. The GPT learned to write film reviews on; the BERT learned only to tell good reviews from bad
+# ones. One expression finds a word's neighbours among all.
 
 # %%
 from edutransformers import AutoModel, AutoTokenizer
@@ -666,9 +679,9 @@ for word, row in zip(asked, similarities):
     print(f"{word:9}", ",  ".join(f"{gpt_words[place]} {row[place]:.2f}" for place in nearest))
 
 # %% [markdown]
-# Nobody told the model that *movie* means *film*, or which words are numbers. It had to say what comes next, and words that
-# can stand in the same places got similar vectors. And that is all it knows: *wonderful* is near *terrible*, since what "was
-# terrible" could as well have been wonderful.
+# Nobody told the model that *movie* means *film*, or which words are numbers. It had to say what comes next, and words
+# that can stand in the same places got similar vectors. And that is all it knows: *wonderful* is near *terrible*, since
+# what "was terrible" could as well have been wonderful.
 #
 # Are the numbers right? With torch 2.13, `torch.nn.functional.cosine_similarity`, in float64, on the same table:
 
@@ -698,15 +711,16 @@ plots.show(
         form="{:.1f}", note="cosine similarities of word vectors; the darker, the larger, whatever the sign",
     ),
     alt="Two tables of cosine similarities of eight words. In the GPT's, the six adjectives are alike, good and bad ones, with "
-    "0.4 to 0.7, and father and mother are alike. In the BERT's, excellent, wonderful and brilliant are alike with 0.8 to 0.9, "
-    "awful, terrible and boring as well, between the two groups there is 0.0 to 0.3, and father and mother have −0.1.",
+    "0.4 to 0.6, and father and mother are alike. In the BERT's, excellent, wonderful and brilliant are alike with 0.8 to 0.9, "
+    "awful, terrible and boring as well, between the two groups there is 0.1 to 0.3, and father and mother have −0.1.",
 )  # fmt: skip
 
 # %% [markdown]
-# Same arithmetic, other tables. For the GPT *excellent* and *awful* are the same kind of word: both can come after "it was".
-# The BERT, which only ever heard "good review" or "bad review", keeps them apart, has nearly one and the same vector for all
-# words of praise, and knows nothing of fathers and mothers. **A vector holds what its model was taught.** How vectors come to
-# be so is what the next lessons are about: it takes a loss (lesson 01) and a chain of gradients back to each number (lesson 02).
+# Same arithmetic, other tables. For the GPT *excellent* and *awful* are the same kind of word: both can come after "it
+# was". The BERT, which only ever heard "good review" or "bad review", keeps them apart, has nearly one and the same
+# vector for all words of praise, and sees nothing in common between father and mother. **A vector holds what its model
+# was taught.** How vectors come to be so is what the next lessons are about: it takes a loss (lesson 01) and a chain of
+# gradients back to each number (lesson 02).
 #
 # ## Pitfalls
 #
@@ -725,13 +739,13 @@ plots.show(
 #
 # ## What the library does more than you did
 #
-# * `backend.py` is the only file that imports CuPy. What the two libraries do differently is written there once: adding into
-#   repeated rows, the error function, the k largest numbers, random draws (always on the host, so that a seed means the same
-#   everywhere);
+# * `backend.py` is the only file that imports CuPy. What the two libraries do differently is written there once: adding
+#   into repeated rows, the error function, the k largest numbers, random draws (always on the host, so that a seed
+#   means the same everywhere);
 # * `cupy_usable` *tries* a computation, and its answer says why not: a CuPy that can be imported may still not compute;
 # * its version of your cosine (`unit_vectors`) sums float16 in float32, and has a backward pass;
-# * every layer and model is tested on a stricter double than ours, which knows all functions that CuPy has and lacks, and
-#   fails if a layer makes the host wait.
+# * every layer and model is tested on a stricter double than ours, which knows all functions that CuPy has and lacks,
+#   and fails if a layer makes the host wait.
 
 # %%
 from edutransformers import use_backend
