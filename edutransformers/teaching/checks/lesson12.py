@@ -1,0 +1,420 @@
+"""Lesson 12: byte-pair encoding and unigrams, trained by hand."""
+
+import math
+import string
+from collections import Counter
+
+import numpy as np
+
+from ...tokenizers import Unigram
+from ...tokenizers.training import bpe_from_counts
+from ...tokenizers.unigram_training import expected_counts_naively
+from ..checker import CheckFailed, call, equal, exercise, holds, same
+
+
+@exercise(lesson=12)
+def check_join_pair(answer):
+    rng = np.random.default_rng()
+    a, b, c, d = _letters(rng, 4)
+    overlapping = "what was joined is joined again: in a a a the pair (a, a) stands once, at the beginning"
+    only_first = "only the first place was joined; join all of them"
+
+    def compare(pieces, pair, wanted, mistakes):
+        given = list(pieces)
+        got = call(answer, pieces, pair)
+        answer(given, pair)
+        holds(given == pieces, "the list that was passed is changed afterwards\n  → make a new list")
+        equal(list(got), wanted, f"join_pair({pieces!r}, {pair!r})", mistakes)
+
+    compare(
+        [a, b, c, a, b],
+        (a, b),
+        [a + b, c, a + b],
+        {
+            only_first: [a + b, c, a, b],
+            "only the last place was joined; join all of them": [a, b, c, a + b],
+            "the two pieces stand in one list entry: add the strings, left + right": [(a, b), c, (a, b)],
+            "the right piece is still there: after a join go on by two": [a + b, b, c, a + b, b],
+            "the last piece is missing: a pair ends before it, and it has to be kept": [a + b, c],
+            "nothing was joined": [a, b, c, a, b],
+        },
+    )
+    compare(
+        [a, b, c, d],
+        (a, b),
+        [a + b, c, d],
+        {
+            "the last piece is missing: it begins no pair, and it has to be kept": [a + b, c],
+            "nothing was joined": [a, b, c, d],
+        },
+    )
+    compare(
+        [b, a],
+        (a, b),
+        [b, a],
+        {
+            "the order counts: (left, right) is not (right, left)": [b + a],
+            "the last piece is missing: it begins no pair, and it has to be kept": [b],
+        },
+    )
+    compare([a] * 3, (a, a), [a + a, a], {overlapping: [a * 3], "it goes from left to right": [a, a + a]})
+    compare([a] * 5, (a, a), [a + a, a + a, a], {overlapping: [a * 4, a], only_first: [a + a, a, a, a]})
+    compare(
+        [a + b, c, a, b + c],
+        (a + b, c),
+        [a + b + c, a, b + c],
+        {"pieces were compared by their joined string: both have to be equal, left and right": [a + b + c, a + b + c]},
+    )
+    compare([a], (a, b), [a], {"a word of one piece stays as it is": []})
+
+
+@exercise(lesson=12)
+def check_learn_merges(answer):
+    rng = np.random.default_rng()
+
+    def compare(word_counts, number):
+        wanted = _library_merges(word_counts)[:number]
+        got = call(answer, dict(word_counts), number)
+        if isinstance(got, (list, tuple)) and all(isinstance(pair, (list, tuple)) for pair in got):
+            got = [tuple(pair) for pair in got]
+        shown = word_counts if len(word_counts) < 8 else f"{len(word_counts)} words"
+        equal(got, wanted, f"learn_merges({shown}, {number})", _training_mistakes(word_counts, number))
+
+    a, b, c, d = _letters(rng, 4)
+    few, many = int(rng.integers(2, 5)), int(rng.integers(11, 19))
+    compare({a + b + c: few, a + b: few}, 1)
+    compare({a + b: many, c + d: few, d + c + d: few, c + d + c: 2 * few}, 2)  # words' counts matter
+    first, second, third = sorted((a, b, c))
+    compare({third + second: few, first + third: few, second + first: few}, 3)  # ties by number, not by first seen
+    # A tie of a new piece, which sorts before a character, and of that character: the new piece has the larger number.
+    compare({third + first: few, first + second + third: few, first + second: few + 2}, 2)
+    compare({a + b: 3}, 5)  # no pair is left
+    compare({a * 4 + b: 2, b + a: 1}, 4)
+    alphabet = list(_letters(rng, 5))
+    compare(_drawn_words(rng, alphabet, 40), 12)
+
+
+def _library_merges(word_counts):
+    return bpe_from_counts(word_counts, vocab_size=10**6, show_progress=False)[1]
+
+
+def _training_mistakes(word_counts, number):
+    return {
+        "each word was counted once; its pairs count as often as the word occurs": lambda: _train(
+            dict.fromkeys(word_counts, 1), number
+        ),
+        "the pairs were counted once, at the beginning; count anew after each merge": lambda: _train_once(
+            word_counts, number
+        ),
+        "the rarest pair was taken; take the most frequent": lambda: _train(word_counts, number, sign=-1),
+        "equally frequent pairs: the one with the smaller numbers goes first, and here it is the one that was seen "
+        "first": lambda: _train(word_counts, number, ties="seen"),
+        "equally frequent pairs: pieces are compared by their numbers, and here they are compared as strings: new "
+        "pieces come behind all characters": lambda: _train(word_counts, number, ties="strings"),
+        "equally frequent pairs: the one with the smaller numbers goes first, and here it is the one with the larger "
+        "numbers": lambda: _train(word_counts, number, ties="larger"),
+        "that are the joined pieces; return the pairs (left, right)": lambda: [
+            "".join(pair) for pair in _train(word_counts, number)
+        ],
+        "one merge too few": lambda: _train(word_counts, number - 1),
+        "one merge too many": lambda: _train(word_counts, number + 1),
+        "when no pair is left, stop": lambda: _train(word_counts, number)[:-1],
+    }
+
+
+def _train(word_counts, number, sign=1, ties="numbers"):
+    words = {word: list(word) for word in word_counts}
+    numbers = {character: i for i, character in enumerate(sorted(set("".join(word_counts))))}
+    keys = {
+        "numbers": lambda pair: (numbers[pair[0]], numbers[pair[1]]),
+        "larger": lambda pair: (-numbers[pair[0]], -numbers[pair[1]]),
+        "strings": lambda pair: pair,
+        "seen": lambda pair: (),
+    }
+    merges = []
+    for _ in range(number):
+        counts = _count_pairs(words, word_counts)
+        if not counts:
+            break
+        best = min(counts, key=lambda pair: (-sign * counts[pair], keys[ties](pair)))
+        merges.append(best)
+        numbers.setdefault("".join(best), len(numbers))
+        words = {word: _joined(pieces, best) for word, pieces in words.items()}
+    return merges
+
+
+def _train_once(word_counts, number):
+    numbers = {character: i for i, character in enumerate(sorted(set("".join(word_counts))))}
+    counts = _count_pairs({word: list(word) for word in word_counts}, word_counts)
+    return sorted(counts, key=lambda pair: (-counts[pair], numbers[pair[0]], numbers[pair[1]]))[:number]
+
+
+def _count_pairs(words, word_counts):
+    counts = Counter()
+    for word, pieces in words.items():
+        for pair in zip(pieces, pieces[1:]):
+            counts[pair] += word_counts[word]
+    return counts
+
+
+def _joined(pieces, pair):
+    joined, place = [], 0
+    while place < len(pieces):
+        if tuple(pieces[place : place + 2]) == pair:
+            joined.append(pieces[place] + pieces[place + 1])
+            place += 2
+        else:
+            joined.append(pieces[place])
+            place += 1
+    return joined
+
+
+@exercise(lesson=12)
+def check_merge_word(answer):
+    rng = np.random.default_rng()
+
+    def compare(word, merges, mistakes):
+        ranks = {pair: rank for rank, pair in enumerate(merges)}
+        wanted = _merged(word, ranks)
+        got = list(call(answer, word, dict(ranks)))
+        if got == _merged(word, ranks, one_by_one=True):
+            got = wanted  # where joining all places at once and one by one differ, both are right
+        shown = ", ".join("+".join(pair) for pair in merges) if len(merges) < 8 else f"{len(merges)} merges"
+        equal(got, wanted, f"merge_word({word!r}, ranks) with the merges {shown}", mistakes)
+
+    a, b, c, d = _letters(rng, 4)
+    compare(
+        a + b + c,
+        [(b, c), (a, b), (a + b, d)],
+        {
+            "the joins went from left to right; the pair with the lowest rank goes first": [a + b, c],
+            "the highest rank was taken; the merge that was learned first has the lowest": [a + b, c],
+            "nothing was joined": [a, b, c],
+        },
+    )
+    compare(
+        a + b + c + d,
+        [(a, b), (c, d), (a + b, c + d)],
+        {
+            "only one merge was made; go on until no pair is a merge": [a + b, c, d],
+            "after the first walk new pairs stand together; go on until no pair is a merge": [a + b, c + d],
+            "nothing was joined": [a, b, c, d],
+        },
+    )
+    compare(
+        a + b + c,
+        [(a, b), (b, c), (c, d), (a, b + c), (b + c, d)],
+        {"the longest pieces were taken; the pair with the lowest rank goes first": [a, b + c]},
+    )
+    compare(
+        d + a + b + a + b,
+        [(d, a), (a, b), (a + b, a + b)],
+        {"the longest piece was taken; the pair with the lowest rank goes first": [d, a + b + a + b]},
+    )
+    compare(a, [(a, b)], {})
+    alphabet = list(_letters(rng, 4))
+    for word in _drawn_words(rng, alphabet, 6, longest=12):
+        compare(word, _train(_drawn_words(rng, alphabet, 30), 15), {})
+
+
+def _merged(word, ranks, one_by_one=False):
+    pieces = list(word)
+    while True:
+        known = [(ranks[pair], place) for place, pair in enumerate(zip(pieces, pieces[1:])) if pair in ranks]
+        if not known:
+            return pieces
+        place = min(known)[1]
+        if one_by_one:
+            pieces[place : place + 2] = [pieces[place] + pieces[place + 1]]
+        else:
+            pieces = _joined(pieces, tuple(pieces[place : place + 2]))
+
+
+@exercise(lesson=12)
+def check_best_cut(answer):
+    rng = np.random.default_rng()
+
+    def compare(word, scores, mistakes):
+        got = list(call(answer, word, dict(scores)))
+        model = _unigram(scores)
+        wanted = [model.id_to_token[edge.id] for edge in model.best_cut(word)]
+        if all(piece in scores for piece in got) and "".join(got) == word:
+            best = sum(scores[piece] for piece in wanted)
+            mine = sum(scores[piece] for piece in got)
+            if math.isclose(mine, best, rel_tol=1e-9):
+                wanted = got  # as good: the same pieces in another order, for example
+            mistakes = {**mistakes, f"its score is {mine:.3f}, that of the best cut {best:.3f}": got}
+        shown = {piece: round(score, 2) for piece, score in scores.items()} if len(scores) < 9 else "scores"
+        equal(got, wanted, f"best_cut({word!r}, {shown})", mistakes)
+
+    a, b, c, d = _letters(rng, 4)
+    low, high = -5 - rng.random(), -1 - rng.random()
+    characters = {letter: low - 0.1 * i for i, letter in enumerate((a, b, c, d))}
+    backwards = "the pieces are in the wrong order: they were collected from the end, so turn them round"
+    compare(
+        a + b + c + d,
+        {**characters, a + b: high, c + d: high - 0.5},
+        {
+            backwards: [c + d, a + b],
+            "those are the single characters; is a longer piece ever tried?": [a, b, c, d],
+            "the last piece is missing: follow the notes until the place is 0": [a + b],
+            "the first piece is missing: follow the notes until the place is 0": [c + d],
+            "the lowest sum of scores was taken; the highest is wanted": [a, b, c, d],
+        },
+    )
+    compare(
+        a + b + c,
+        {**characters, a + b: high, b + c: high + 0.3, a: high - 0.2, c: low - 3},
+        {
+            "at each place the best next piece was taken; only the whole sum counts": [a + b, c],
+            "the longest beginning was taken; only the whole sum counts": [a + b, c],
+            backwards: [b + c, a],
+        },
+    )
+    compare(
+        a + b + c,
+        {**characters, a + b + c: 4 * low, a + b: high},
+        {"the longest piece was taken; its score may be worse than that of two": [a + b + c], backwards: [c, a + b]},
+    )
+    compare(a, {a: low}, {"a word of one character is cut into that": []})
+    alphabet = list(_letters(rng, 4))
+    for word in _drawn_words(rng, alphabet, 4, longest=9):
+        compare(word, _drawn_scores(rng, alphabet, word), {})
+    long = "".join(rng.choice(alphabet, 40))
+    compare(long, _drawn_scores(rng, alphabet, long[:12]), {})
+
+
+@exercise(lesson=12)
+def check_expected_counts(answer):
+    rng = np.random.default_rng()
+    alphabet = list(_letters(rng, 3))
+    a, b, c = alphabet
+    x, y = 0.2 + 0.1 * rng.random(2)
+    cases = [
+        (a + b, {a: x, b: y, a + b: 0.3, c: 0.1}),
+        (a + b + a, {a: x, b: y, a + b: 0.2, b + a: 0.1, c: 0.1}),
+        (a * 4, {a: x, a * 2: y, b: 0.3}),
+    ]
+    for size in (6, 8):
+        word = "".join(rng.choice(alphabet, size))
+        cases.append((word, {piece: math.exp(score) for piece, score in _drawn_scores(rng, alphabet, word).items()}))
+    for word, p in cases:
+        pieces = list(p)
+        log_z, wanted = _expected(word, p)
+        got = call(answer, word, dict(p))
+        if not isinstance(got, (tuple, list)) or len(got) != 2 or not hasattr(got[1], "get"):
+            raise CheckFailed("expected two things, log Z and a dictionary {piece: expected count}")
+        cuts = _cuts(word, p)
+        weights = np.array([math.prod(p[piece] for piece in cut) for cut in cuts])
+        best = cuts[int(weights.argmax())]
+        name = f"expected_counts({word!r}, p)"
+        same(
+            got[0],
+            log_z,
+            f"log Z, the first result of {name},",
+            mistakes={
+                "that is Z; its logarithm is wanted": math.exp(log_z),
+                "the sign is wrong: Z is below 1, so log Z is negative": -log_z,
+                "that is the best cut's score; Z sums over all cuts": math.log(weights.max()),
+                "that is the sum of log P over the cuts; add the probabilities first, then take the logarithm": (
+                    np.log(weights).sum()
+                ),
+                "that is the logarithm to base 2; natural ones are meant": log_z / math.log(2),
+                "the cuts were counted, and their probabilities play no part": math.log(len(cuts)),
+            },
+            tolerance=1e-7,
+        )
+        unknown = [piece for piece in got[1] if piece not in p]
+        holds(not unknown, f"the counts of {name} have {unknown[:3]}, which are no pieces of p")
+        shares = weights / weights.sum()
+        z = weights.sum()
+
+        def of(shares, cuts=cuts, pieces=pieces, times=list.count):
+            return [sum(share * times(cut, piece) for share, cut in zip(shares, cuts)) for piece in pieces]
+
+        same(
+            [float(got[1].get(piece, 0.0)) for piece in pieces],
+            of(shares),
+            f"the counts of {name} for the pieces {', '.join(pieces[:8])}{' …' if len(pieces) > 8 else ''}",
+            mistakes={
+                "only the best cut was counted; each cut counts by its share": [best.count(piece) for piece in pieces],
+                "the shares are missing: divide by Z, so that the cuts' shares add up to 1": of(weights),
+                "it was divided by Z twice": of(shares / z),
+                "every cut counts the same here; it counts by its probability": of(np.full(len(cuts), 1 / len(cuts))),
+                "a piece that is twice in a cut counts twice; its arcs' parts add up": of(
+                    shares, times=lambda cut, piece: int(piece in cut)
+                ),
+                "only a piece's last arc was kept; its arcs' parts add up: counts[piece] += …": _one_arc(
+                    word, p, pieces, last=True
+                ),
+                "only a piece's first arc was kept; its arcs' parts add up: counts[piece] += …": _one_arc(
+                    word, p, pieces, last=False
+                ),
+                "p(e) is missing: an arc's part is alpha[start] · p(e) · d_alpha[stop]": [
+                    count / p[piece] for piece, count in zip(pieces, of(shares))
+                ],
+                "the counts are probabilities here, divided by their sum; that is the M-step, over all words": np.array(
+                    of(shares)
+                )
+                / sum(of(shares)),
+            },
+            tolerance=1e-7,
+        )
+
+
+def _expected(word, p):
+    model = _unigram({piece: math.log(value) for piece, value in p.items()})
+    log_z, counts = expected_counts_naively(model, {word: 1})
+    return log_z, {model.id_to_token[i]: count for i, count in counts.items()}
+
+
+def _one_arc(word, p, pieces, last):
+    """The counts if of each piece only one arc is kept."""
+    n = len(word)
+    alpha, beta = np.zeros(n + 1), np.zeros(n + 1)
+    alpha[0] = beta[n] = 1
+    arcs = [(start, stop) for stop in range(1, n + 1) for start in range(stop) if word[start:stop] in p]
+    for start, stop in arcs:
+        alpha[stop] += alpha[start] * p[word[start:stop]]
+    for start, stop in reversed(arcs):
+        beta[start] += beta[stop] * p[word[start:stop]]
+    parts = {}
+    for start, stop in arcs if last else reversed(arcs):
+        piece = word[start:stop]
+        parts[piece] = alpha[start] * p[piece] * beta[stop] / alpha[n]
+    return [parts.get(piece, 0.0) for piece in pieces]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Drawing, and small tools
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _letters(rng, count: int) -> str:
+    """Different lower-case letters."""
+    return "".join(rng.choice(list(string.ascii_lowercase), count, replace=False))
+
+
+def _drawn_words(rng, alphabet, count: int, longest: int = 7) -> dict[str, int]:
+    """{word: count} of words over a small alphabet, so that pairs come again."""
+    words = {"".join(rng.choice(alphabet, rng.integers(3, longest + 1))) for _ in range(count)}
+    return {word: int(rng.integers(1, 20)) for word in sorted(words)}
+
+
+def _drawn_scores(rng, alphabet, word: str) -> dict[str, float]:
+    """Log-probabilities of all characters and about half of the word's substrings of two to four characters."""
+    found = {word[start : start + size] for start in range(len(word)) for size in (2, 3, 4)}
+    chosen = [piece for piece in sorted(found) if len(piece) > 1 and rng.random() < 0.6]
+    pieces = list(dict.fromkeys([*alphabet, *chosen]))
+    return dict(zip(pieces, np.log(rng.dirichlet(np.full(len(pieces), 2.0))).tolist()))
+
+
+def _unigram(scores: dict[str, float]) -> Unigram:
+    return Unigram([("<unk>", 0.0), *scores.items()], unk_id=0)
+
+
+def _cuts(word: str, pieces) -> list[list[str]]:
+    if not word:
+        return [[]]
+    ends = [stop for stop in range(1, len(word) + 1) if word[:stop] in pieces]
+    return [[word[:stop], *rest] for stop in ends for rest in _cuts(word[stop:], pieces)]
