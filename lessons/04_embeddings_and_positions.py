@@ -326,8 +326,8 @@ _, following, _ = train(before, after)
 
 plots.show(
     lesson_plots.heatmaps([cosines(beside), cosines(following)], ["either side", "the next word only"], labels=vocabulary),
-    alt="The cosines of 21 words, trained on either side and on the next word only. In the second one colours are no longer with the verbs before "
-    "food: they are with 'the' to some extent, and food lies with places, which both end the sentence.",
+    alt="The cosines of 21 words, trained on either side and on the next word only. In the second one colours are a block of their own; the verbs "
+    "before food are another, together with the word 'in'; food and places, which both end the sentence, are still together.",
 )  # fmt: skip
 
 # %%
@@ -336,7 +336,9 @@ for one, other in (("red", "black"), ("red", "eats"), ("rice", "garden"), ("cat"
     print(f"{one:6}{other:8}either side {cosines(beside)[a, b]:+.2f}    next word only {cosines(following)[a, b]:+.2f}")
 
 # %% [markdown]
-# **Order carries meaning.** A model that sees a set of words can't have it.
+# Colours and "eats" have parted. What lies together now is what the same words *follow*: "eats" and "in" (then comes
+# "the"), food and places (then comes the full stop). **Order carries meaning.** A model that sees a set of words can't
+# have it.
 #
 # ## 4 · Why a transformer can't tell order either
 #
@@ -359,7 +361,7 @@ print("'dog' in 'dog bites man':", one[0].round(3))
 print("'dog' in 'man bites dog':", other[2].round(3))
 
 # %% [markdown]
-# To the last digit the same. In formulas: shuffle the rows of $x$ by a permutation, and every sum over tokens has the
+# The same. In formulas: shuffle the rows of $x$ by a permutation, and every sum over tokens has the
 # same terms in another order; the outputs are shuffled likewise, and not changed. Layer norm, linear layers and GELU
 # work on each token alone. So nothing in the whole network can know who bites whom, unless the vectors themselves say
 # where they stand. The usual way is to *add* a vector for the position to the vector of the word:
@@ -423,7 +425,7 @@ check_sinusoid_table(sinusoid_table)
 # %%
 table = sinusoid_table(100, 64)
 plots.show(
-    lesson_plots.heatmaps([table], ["sinusoids, 100 positions × 64 columns"], xlabel="column", ylabel="position t"),
+    lesson_plots.heatmaps([table], ["P: sinusoids"], xlabel="column", ylabel="position t"),
     alt="The table as shades: the columns on the left alternate quickly from black to white down the positions, those further right ever more slowly, and from "
     "about column 40 on they hardly change, sines at grey, cosines at black.",
 )
@@ -609,9 +611,9 @@ print("row of the padding word, id 0:", "all zeros" if not words[0].any() else "
 # sorts of words: praise, blame, and neither.
 
 # %%
-PRAISE = ["wonderful", "great", "excellent", "superb", "perfect", "amazing"]
-BLAME = ["awful", "terrible", "boring", "worst", "horrible", "poor"]
-NEITHER = ["actor", "actress", "director", "he", "she", "two", "three", "ten"]
+PRAISE = ["wonderful", "great", "excellent", "superb"]
+BLAME = ["awful", "boring", "worst", "poor"]
+NEITHER = ["actor", "actress", "director", "he", "she", "two", "three"]
 chosen = [*PRAISE, *BLAME, *NEITHER]
 rows = words[[tokenizer.get_vocab()[word] for word in chosen]].astype("float64")
 centred = rows - rows.mean(axis=0)
@@ -622,23 +624,34 @@ plots.show(
     lesson_plots.points(
         x2, y2, chosen, "first principal component", "second", "Words in the small BERT's table", joined=False
     ),
-    alt="Twenty words as points. Words of praise, such as wonderful and excellent, lie together on one side, words of blame, such as awful and "
+    alt="Fifteen words as points. Words of praise, such as wonderful and excellent, lie together on one side, words of blame, such as awful and "
     "worst, on the other. Actors, pronouns and numbers lie between them and apart, in no order among themselves.",
 )
 
+
 # %%
-order = [vocabulary_word for vocabulary_word, _ in sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])]
-unit = words / np.maximum(np.linalg.norm(words, axis=1, keepdims=True), 1e-9)
-for word in ("boring", "wonderful", "two", "she"):
-    likeness = unit @ unit[order.index(word)]
-    nearest = np.argsort(-likeness)[1:6]
-    print(f"{word:10}", ", ".join(f"{order[n]} {likeness[n]:.2f}" for n in nearest))
+def cosine_of(one, other):
+    a, b = (words[tokenizer.get_vocab()[word]].astype("float64") for word in (one, other))
+    return a @ b / np.linalg.norm(a) / np.linalg.norm(b)
+
+
+PAIRS = [
+    "boring unwatchable",
+    "boring waste",
+    "wonderful outstanding",
+    "wonderful boring",
+    "two three",
+    "he she",
+    "actor actress",
+]
+for one, other in map(str.split, PAIRS):
+    print(f"{one:10} {other:12} {cosine_of(one, other):+.2f}")
 
 # %% [markdown]
-# "boring" has found "unwatchable" and "waste"; but "two" and "three", "he" and "she" are strangers to one another. This
-# BERT learned one task from a random table: is the review good or bad? So its table holds that, and *nothing else*.
-# "two" and "three" never needed to be alike. BERT models that were trained to guess hidden words, as in section 3, know
-# about numbers and pronouns as well. **A table holds what the task asked for.**
+# "boring" has found "unwatchable" and "waste"; but "two" and "three", "he" and "she", "actor" and "actress" are next to
+# strangers. This BERT learned one task from a random table: is the review good or bad? So its table holds that, and
+# *nothing else*. "two" and "three" never needed to be alike. BERT models that were trained to guess hidden words, as in
+# section 3, know about numbers and pronouns as well. **A table holds what the task asked for.**
 #
 # ### And in the position tables?
 #
@@ -652,8 +665,9 @@ three = {"sinusoids": sinusoid_table(100, 128), "small GPT-2": gpt2_positions[:1
 
 plots.show(
     lesson_plots.heatmaps([cosines(P) for P in three.values()], list(three), xlabel="position s", ylabel="position t"),
-    alt="Three matrices of cosines between 100 positions. Sinusoids: stripes along the diagonal, the same all the way down. The small GPT-2: a dark band "
-    "along the diagonal that fades with distance. The small BERT: a thin black diagonal and grey noise.",
+    alt="Three matrices of cosines between 100 positions. Sinusoids: a dark band along the diagonal that fades to both sides, the same all the way "
+    "down. The small GPT-2: a black diagonal with a regular pattern of dark spots beside it, lighter further away. The small BERT: a thin black "
+    "diagonal and grey noise.",
 )
 
 # %%
@@ -664,9 +678,9 @@ for name, P in three.items():
 
 # %% [markdown]
 # Whoever writes the next word must know which word was the last one: GPT-2's neighbours are alike and distance counts.
-# (Its table began as sinusoids, which training then changed; its card says why.) The small BERT judges a review by its
-# words, wherever they stand, and so its positions stayed the random numbers that they were at first. Had you expected
-# something else? It is a good habit to look.
+# (Its table began as sinusoids, which training then changed; its training script says why.) The small BERT judges a
+# review by its words, wherever they stand, and so its positions stayed the random numbers that they were at first. Had
+# you expected something else? It is a good habit to look.
 #
 # ## 8 · Sinusoids against learned
 #
