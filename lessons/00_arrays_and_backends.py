@@ -301,6 +301,11 @@ check_broadcast_shape(broadcast_shape)
 # return tuple(shape)
 # ```
 
+# %% [markdown] instructor=true
+# A good quiz before going on, on the board and with no computer. With `x (2, 3, 4)`, what is the shape of `x[0]`, `x[:,
+# 0]`, `x[:, None].sum(axis=0)`, `x.mean(axis=(0, 2))`, `x - x.max(axis=1)`, `x - x.max(axis=1, keepdims=True)`, `x[...,
+# None] * x[0, 0]`? (3, 4); (2, 4); (1, 3, 4); (3,); an error, since 3 meets 2; (2, 3, 4); (2, 3, 4, 4).
+
 # %% [markdown]
 # ### The trap
 #
@@ -377,7 +382,7 @@ check_mean_of_tokens(mean_of_tokens)
 # %% [markdown]
 # ## 4 · Matrix products, batches of them, and `einsum`
 #
-# The matrix product pairs the rows of the first with the columns of the second:
+# The matrix product pairs the rows of the first with the columns of the second (N rows, I inner numbers, O columns):
 #
 # $$y_{no} = \sum_i x_{ni}\, w_{io} \qquad (N, I)\;@\;(I, O) \to (N, O)$$
 #

@@ -29,7 +29,7 @@ plots.show(
     lesson_plots.flow(
         [("x", "(B, I)"), "linear", ("h", "(B, F)"), "ReLU", ("a", "(B, F)"), "linear", ("y", "(B, C) scores"),
          "cross-entropy", ("L", "one number")],
-        ["dx", "dh", "da", "dy = (p − δ) / B"],
+        ["dx", "dh", "da", "dy"],
     ),
     alt="From left to right: an input x of shape B by I, a linear layer, its output h of shape B by F, ReLU, a, another linear "
     "layer, scores y of shape B by C, cross-entropy, the loss L. Dashed arrows lead back from L: dy, da, dh, dx.",
@@ -37,7 +37,7 @@ plots.show(
 
 # %% [markdown]
 # (B examples in a batch, I inputs, F numbers in between, C classes. `dx`, always, is $\partial L/\partial x$ and has
-# the shape of $x$.)
+# the shape of $x$. The first of them, `dy`, is lesson 01's $(p - \delta)/B$.)
 #
 # ## 1 · The linear layer
 #
@@ -418,6 +418,12 @@ check_two_layers(TwoLayers)
 # return self.first.backward(...)
 # ```
 
+# %% [markdown] instructor=true
+# Three usual slips: `da * (da > 0)`, which masks by the gradient and not by the input (it throws away every push
+# downwards); the mask on `self`; and the order of the layers in `backward`. Ask what a *dead* unit is: one whose `h` is
+# negative for every example. It has no gradient, so it never comes back. How would one see it? (`(h > 0).mean(axis=0)`
+# has zeros.)
+
 # %% [markdown]
 # Now the whole chain, from the loss to the first weight, against torch. (Its numbers: torch 2.13 in float64, with
 # `torch.nn.functional.linear`, `relu`, `cross_entropy` and autograd. Weights and inputs are values of the sine, so that
@@ -540,7 +546,7 @@ check_gradient_descent(gradient_descent)
 
 # %%
 def sizes_of_gradients(scale, depth=20, width=64, rows=50):
-    """The size (root of the mean square) of the gradient that arrives at each layer's output."""
+    """The size (root of the mean square) of the dx that each layer hands on to the one before it."""
     rng = np.random.default_rng(0)
     x, caches = rng.standard_normal((rows, width)), []
     for _ in range(depth):
@@ -664,7 +670,10 @@ plots.show(
 )
 
 # %% [markdown]
-# Bright: more ink would help; dark: less would.
+# Bright: more ink would help; dark: less would. The 0 needs a bar across its middle, the 3 strokes on its left, the 5
+# one in the upper right and one in the lower left, the 6 one in the upper right, the 9 one in the lower left: just what
+# each lacks of an
+# 8. Nobody told the network what an 8 is made of. It is in the weights, and the chain rule reads it out.
 #
 # ## Pitfalls
 #
