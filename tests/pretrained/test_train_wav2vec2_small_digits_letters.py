@@ -24,6 +24,9 @@ def tones(speaker, symbols=SYMBOLS):
     ]
 
 
+RNG = np.random.default_rng
+
+
 def spell(variants, count, generator, longest=8):
     return join_recordings(tones(variants[0]), count, generator, longest)
 
@@ -35,7 +38,8 @@ def small(monkeypatch):
     monkeypatch.setattr(script, "HELD_OUT_CODES", 20)
     monkeypatch.setattr(script, "load_recordings", lambda root: recordings)
     monkeypatch.setattr(script, "speak_symbols", lambda variants, generator: tones("voice"))
-    monkeypatch.setattr(script, "speak_codes", lambda variants, count, *rest: spell(variants, 20, *rest))
+    monkeypatch.setattr(script, "speak_codes", lambda variants, count, *rest: spell(variants, 60, *rest))
+    monkeypatch.setattr(script, "speak_with_flite", lambda count, *rest: spell(["voice"], 60, *rest[:2]))
     return recordings
 
 
@@ -55,18 +59,18 @@ def test_the_model_that_ships_has_less_than_two_million_parameters():
 
 
 def test_codes_are_new_each_time_and_the_same_in_each_run():
-    spelled = [Utterance(text, np.ones(900, dtype="float32")) for text in ("P", "DE", "LLL", "SPEL")]
-    codes, again = (script.SpokenCodes(tones("real", "AB"), tones("synthetic", "789"), spelled, 400) for _ in "12")
+    texts = ["P", "DE", "LLL", "SPEL", "SPELL", "LEDPES"]
+    spelled = [[Utterance(text, np.ones(900, dtype="float32")) for text in texts], spell(["v"], 200, RNG(0), 6)]
+    joined = [tones("real", "AB"), tones("synthetic", "789")]
+    codes, again = (script.SpokenCodes(joined, spelled, 400) for _ in "12")
     texts = [codes[number]["text"] for number in range(len(codes))]
     assert [len(text) for text in texts] == codes["length"]
-    assert set(codes["length"]) == {1, 2, 3, 4}
+    assert set(codes["length"]) == {1, 2, 3, 4, 5, 6}
     np.testing.assert_array_equal(codes[7]["samples"], again[7]["samples"])
     assert not np.array_equal(codes[7]["samples"][:500], codes[8]["samples"][:500])
     kinds = [sum(set(text) <= set(symbols) for text in texts) for symbols in ("AB", "789", "SPELD")]
-    assert sum(kinds) == 400
-    assert 100 < kinds[0] < 170
-    assert 100 < kinds[1] < 170
-    assert 100 < kinds[2] < 170
+    assert all(70 < kind < 135 for kind in kinds)
+    assert 70 < 400 - sum(kinds) < 135
 
 
 def test_batches():
