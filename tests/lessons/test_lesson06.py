@@ -216,6 +216,10 @@ WRONG = {
         "no sum": (lambda q, k, v: softmax(k @ q / root(q))[:, None] * v, "the sum over the keys is missing"),
     },
     "attention_forward": {
+        "the root of T": (
+            lambda q, k, v: (lambda P: (P @ v, P))(softmax(q @ turned(k) / np.sqrt(len(q)))),
+            "the root of the number of queries",
+        ),
         "over queries": (forward_over_queries, "columns add up to 1; each row must"),
         "no root": (forward_with(lambda scores, K: softmax(scores)), "not divided by √K"),
         "K": (forward_with(lambda scores, K: softmax(scores / K)), "divide by √K"),
@@ -241,6 +245,8 @@ WRONG = {
     "attention_backward": {
         "no root": (lambda *a: backward(*a, scale=lambda q: 1.0), "1/√K is missing"),
         "twice": (lambda *a: backward(*a, scale=lambda q: q.shape[-1]), "1/√K went in twice"),
+        "the root of T": (lambda *a: backward(*a, scale=lambda q: len(q) ** 0.5), "that of the number of queries"),
+        "dP and P exchanged": (backward_with(lambda dP, P: softmax_backward(P, dP)), "takes dP first"),
         "no softmax": (backward_with(lambda dP, P: dP), "the softmax's backward is missing"),
         "no sum": (backward_with(lambda dP, P: P * dP), "the sum is missing"),
         "a sigmoid's": (backward_with(lambda dP, P: P * (1 - P) * dP), "a sigmoid's derivative"),

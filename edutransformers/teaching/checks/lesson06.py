@@ -54,6 +54,9 @@ def check_attention_forward(answer):
             "the scores are divided by the root of the number of keys; √K has the width of a key": softmax(
                 scores * K**0.5 / S**0.5
             ),
+            "the scores are divided by the root of the number of queries; K is q.shape[-1]": softmax(
+                scores * K**0.5 / (batch[0] if batch else T) ** 0.5
+            ),
             "the softmax runs over the queries (axis −2): columns add up to 1; each row must": over_queries,
             "the softmax runs over the whole array; each query has its own": np.exp(scores) / np.exp(scores).sum(),
             "these are the scores; the softmax is missing": scores,
@@ -121,6 +124,7 @@ def check_attention_backward(answer):
             * (dP - (dP * P).sum()),
             "in the softmax's backward the sum is of dP alone; dP and P are multiplied first": P
             * (dP - dP.sum(axis=-1, keepdims=True)),
+            "softmax_backward takes dP first and P second": softmax_backward(P, dP),
             "in the softmax's backward the factor P in front is missing": dP - (dP * P).sum(axis=-1, keepdims=True),
         }
         root = K**0.5
@@ -132,6 +136,9 @@ def check_attention_backward(answer):
                     "1/√K is missing: it stands in the scores, so it stands in dq and dk": right @ k,
                     "1/√K went in twice": right @ k / K,
                     "it is multiplied with √K; divide by it": right @ k * root,
+                    "the root is that of the number of queries; K is q.shape[-1]": right
+                    @ k
+                    / (batch[0] if batch else T) ** 0.5,
                     "that is dk: the order is dq, dk, dv": right.swapaxes(-1, -2) @ q / root,
                 }
                 | {text: d @ k / root for text, d in wrong.items()},
