@@ -7,7 +7,7 @@ from ..checker import CheckFailed, call, draw, draw_integers, equal, exercise, h
 
 
 class _Scores:
-    """A little language model that nobody knows: the scores of the next token, from the last two and the place.
+    """A little language model that nobody knows: the scores of the next token, from all before and the place.
 
     With `end` and `ends_at`, the text most likely ends there. Called as a function of a list of ids -> (V,).
     """
@@ -21,7 +21,9 @@ class _Scores:
 
     def __call__(self, ids):
         ids = [int(token) for token in np.ravel(ids)]
-        scores = self.last[ids[-1]] + self.before[ids[-2]] + self.place[len(ids)]
+        scores = self.last[ids[-1]] + self.place[len(ids)]
+        for age, token in enumerate(reversed(ids[:-1])):  # two texts never have the same scores
+            scores = scores + 0.8**age * self.before[token]
         return log_softmax(scores) if self.logarithms else scores
 
     def __repr__(self):
@@ -77,7 +79,7 @@ def _greedy(model, prompt, count, end, choose=np.argmax):
 @exercise(lesson=14)
 def check_tempered_top_k(answer):
     for V, temperature, k in ((9, 0.6, 4), (6, 1.7, 2), (7, 2.5, 7), (5, 0.8, 1)):
-        scores = draw(V) * 2
+        scores = 0.7 * draw(V)
         tempered = scores / temperature
         kept = np.argsort(np.argsort(-scores)) < k
         wanted = softmax(np.where(kept, tempered, -np.inf))
@@ -116,8 +118,8 @@ def check_tempered_top_k(answer):
 
 @exercise(lesson=14)
 def check_nucleus(answer):
-    for V, mass in ((8, 0.7), (12, 0.9), (6, 0.05), (5, 0.5)):
-        p = softmax(draw(V) * 1.5)
+    for V, mass in ((30, 0.05), (8, 0.7), (12, 0.9), (5, 0.5)):
+        p = softmax(np.random.default_rng().permutation(np.linspace(0, 3, V)) + 0.05 * draw(V))
         order = np.argsort(-p)
         before = np.empty(V)
         before[order] = np.cumsum(p[order]) - p[order]  # of all likelier tokens
@@ -135,6 +137,7 @@ def check_nucleus(answer):
                 / max(p[short].sum(), 1e-300),
                 "what is left doesn't add up to 1: divide by its sum": np.where(kept, p, 0),
                 "no token is left; the likeliest always stays": np.zeros(V),
+                "nothing was cut off": p,
                 "one token too many: stop at the token with which `mass` is reached": _kept_share(
                     p, order[: int(kept.sum()) + 1]
                 ),
@@ -145,7 +148,6 @@ def check_nucleus(answer):
                 "only tokens with a probability of at least `mass` were kept; it is their sum that counts": (
                     _kept_share(p, np.flatnonzero(p >= mass))
                 ),
-                "nothing was cut off": p,
                 "the running sum goes in the order of the ids, not from the likeliest down": (
                     _kept_share(p, np.arange(int((np.cumsum(p) < mass).sum()) + 1))
                 ),
@@ -202,6 +204,9 @@ def check_beam_search(answer):
             scores,
             "the scores of the beams",
             mistakes={
+                "a text's score is the sum over all its tokens; the last one's alone was compared": np.array(
+                    [score for _, score in _beams(model, prompt, n, count, total=False)]
+                ),
                 "those are probabilities; the sum of log-probabilities is asked": np.exp(scores),
                 "divided by the number of tokens; here the plain sum is asked": scores / count,
                 "the sign is wrong": -scores,
@@ -276,7 +281,7 @@ def check_attend_with_past(answer):
                 "the keys to keep": {
                     "only the new keys came back: return the past's with the new ones behind": k,
                     "the new keys were not added: return the past's with the new ones behind": past[0] if S else k,
-                    "the new keys stand in front of the past's": turned[0] if S else k,
+                    "the new keys stand in front of the past's: the past comes first": turned[0] if S else k,
                     "those are the values: (keys, values) is the order": values,
                 },
                 "the values to keep": {
