@@ -659,17 +659,20 @@ plots.show(
 )  # fmt: skip
 
 # %%
-batch = lengths["WordPiece, V = 8,000"][:32] + 2
-print(
-    f"32 texts in one batch: {batch.sum()} tokens, but {32 * batch.max()} places: {1 - batch.mean() / batch.max():.0%} padding"
-)
-by_length = np.sort(lengths["WordPiece, V = 8,000"] + 2)
-batches = np.array_split(by_length, len(by_length) // 32)
-share = 1 - by_length.sum() / sum(len(part) * part.max() for part in batches)
-print(f"texts of similar length put together: {share:.0%} padding")
+with_special = lengths["WordPiece, V = 8,000"] + 2
+
+
+def share_of_padding(lengths, size=32):
+    """If texts of these lengths are put into batches of `size`, in this order."""
+    batches = [lengths[start : start + size] for start in range(0, len(lengths), size)]
+    return 1 - lengths.sum() / sum(len(batch) * batch.max() for batch in batches)
+
+
+print(f"padding, in batches of 32 as the texts come: {share_of_padding(with_special):.0%} of all places")
+print(f"and with texts of similar length together:   {share_of_padding(np.sort(with_special)):.0%}")
 
 # %% [markdown]
-# Padding is computed like any token and thrown away; sorting texts by length before batching them saves most of it.
+# Padding is computed like any token and then thrown away; putting texts of similar length together saves most of it.
 #
 # ## Pitfalls
 #

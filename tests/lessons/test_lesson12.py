@@ -291,6 +291,7 @@ RIGHT = {
     "expected_counts": {
         "two walks": count_by_walks,
         "all cuts": count_cuts,
+        "the numerical gradient of log Z": numerical_counts,
         "the library's, float32": lambda word, p: _widened(library_counts(word, p)),
     },
 }

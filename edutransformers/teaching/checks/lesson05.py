@@ -55,7 +55,7 @@ def check_normalize_text(answer):
     compare(
         marked,
         {
-            "accents are left: strip them, also where lower case is all that seems to be missing": marked,
+            "accents are left: the fourth step is missing": marked,
             "the accents were taken apart, but not dropped: those characters have the category Mn": decomposed,
             "marks were dropped without decomposing first: é as one character is a letter, not a mark": "".join(
                 c for c in marked if unicodedata.category(c) != "Mn"
