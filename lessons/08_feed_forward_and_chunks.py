@@ -385,13 +385,14 @@ up = last.feed_forward.up
 middle = gelu(entering[:, 1] @ up.weight.data.T + up.bias.data)  # (words, F): token 1 is the word, token 0 is [CLS]
 unit = int((middle[:8].min(axis=0) - middle[8:16].max(axis=0)).argmax())
 plots.show(
-    lesson_plots.bars(praise + blame + others, middle[:, unit], "h", f"Unit {unit} of 512 in the last layer's middle"),
+    lesson_plots.bars(praise + blame + others, middle[:, unit], "h", f"Unit {unit} of 512 in the last layer's middle",
+                      "{:.1f}"),
     alt="A bar for each of 24 words: how strongly one unit of the middle answers it. All eight words of praise have long "
-    "bars, the eight words of blame none, and of the eight other words nearly only music has one.",
+    "bars of about 3, the eight words of blame none; of the eight other words music has one as long, and house half of it.",
 )  # fmt: skip
 
 # %% [markdown]
-# A unit for praise (and, it seems, for music: film reviews mention it mostly when it was good). The network is a list of 512
+# A unit for praise (and, it seems, for music: perhaps reviews mention it mostly when it was good). The network is a list of 512
 # such questions, each with its own answer. In the little BERT most of them are silent for most words.
 #
 # ## 5 · Chunks: the forward pass
@@ -500,12 +501,12 @@ middle_alone = [B * c * F * 4 / 1e6 for c in chunks]
 # %%
 plots.show(
     lesson_plots.curves(
-        chunks, {"measured peak": peaks, "two chunks (c, F): u and h": [2 * m for m in middle_alone]},
+        chunks, {"measured peak": peaks, "y and three arrays (c, F)": [x.nbytes / 1e6 + 3 * m for m in middle_alone]},
         "c, tokens in a chunk", "MB", f"Peak memory of the forward pass, T = {T}, D = {D}, F = {F}", logarithmic="x",
     ),
     alt="Peak memory over the chunk size. From 512 tokens down to 64 it falls almost in proportion to the chunk, from "
-    "about 5 megabytes to below 1; then it levels off at half a megabyte, which is the output y itself. A second curve, the "
-    "size of u and h of one chunk, runs below it and parallel.",
+    "3.4 megabytes to 0.8; then it levels off at a quarter of a megabyte, which is the output y itself. A dashed curve, "
+    "the size of y and of three arrays of one chunk's middle, is nearly the same.",
 )  # fmt: skip
 
 # %%
@@ -514,13 +515,14 @@ plots.show(
         [t / times[-1] for t in times], peaks, [str(c) for c in chunks], "time, in proportion to the whole in one piece",
         "peak memory, MB", "Memory against time: the numbers are tokens in a chunk", logarithmic="x",
     ),
-    alt="A point for each chunk size, memory over time. From 512 tokens in a chunk down to about 32 the points fall nearly "
-    "straight down: less memory in about the same time. Towards one token in a chunk they run to the right: no less "
-    "memory, but several times the time.",
+    alt="A point for each chunk size, memory over time. From 512 tokens in a chunk down to about 64 the points fall nearly "
+    "straight down: a quarter of the memory in about the same time. Towards one token in a chunk they run to the right: "
+    "little less memory, but several times the time.",
 )  # fmt: skip
 
 # %% [markdown]
-# Both halves of the picture are worth understanding.
+# The first picture is simple arithmetic: y, and about three arrays of one chunk's middle, namely u, h and what GELU works with.
+# Both halves of the second one are worth understanding.
 #
 # * **Straight down: free.** The arithmetic is the same, number for number. Only its order differs. Often the middle sizes
 #   are even *faster* than the whole: a chunk of the middle stays in the processor's cache, where the whole has to go through main
