@@ -30,12 +30,12 @@ from edutransformers.teaching import lesson_plots, plots
 plots.show(
     lesson_plots.flow(
         [("x", "(B, T, D)"), "x Wᵀ + b, split", ("q, k, v", "(B, H, T, K)"), "mask, softmax", ("P", "(B, H, T, T)"),
-         "dropout, P v", ("heads", "(B, H, T, K)"), "merge", ("c", "(B, T, D)"), "c W_oᵀ + b_o", ("y", "(B, T, D)")],
-        ["dx = ?", "dq, dk = ?", "dP, dv = ?", "split", "dc = dy W_o"],
+         "P v, merge", ("c", "(B, T, D)"), "c W_oᵀ + b_o", ("y", "(B, T, D)")],
+        ["dx = ?", "dq, dk = ?", "dP, dv = ?", "dc = ?"],
     ),
     alt="From left to right: x of shape B, T, D; a linear map and splitting give q, k and v of shape B, H, T, K; mask and "
-    "softmax give P of shape B, H, T, T; dropout and the product with v give the heads; merging gives c of shape B, T, D; a "
-    "last linear map gives y. Dashed arrows lead back; the way back through merging is splitting.",
+    "softmax give P of shape B, H, T, T; P times v, merged, gives c of shape B, T, D; a last linear map gives y. Dashed arrows "
+    "lead back to dc, dP, dv, dq, dk and dx.",
 )  # fmt: skip
 
 # %% [markdown]
@@ -57,7 +57,7 @@ plots.show(
 x = np.arange(12).reshape(1, 3, 4)  # (B, T, D)
 by_head = x.reshape(1, 3, 2, 2).transpose(0, 2, 1, 3)  # (B, T, H, K) -> (B, H, T, K)
 wrong = x.reshape(1, 2, 3, 2)
-tokens = ["token 0", "token 1", "token 2"]
+places = ["t = 0", "t = 1", "t = 2"]
 frame = np.tile([True, True, False, False], (3, 1))
 
 print("the same memory:", np.shares_memory(x, by_head))
@@ -66,11 +66,11 @@ print(
 )
 plots.show(
     lesson_plots.matrices(
-        [x[0], by_head[0, 0], by_head[0, 1], wrong[0, 0]], ["x", "head 0", "head 1", "WRONG head 0"],
-        tokens, form="{:d}", marked=[frame, None, None, None], note="each number is its place in memory; framed: head 0",
+        [x[0], by_head[0, 0], by_head[0, 1], wrong[0, 0]], ["x", "head 0", "head 1", "wrong"],
+        places, form="{:d}", marked=[frame, None, None, None], note="each number is its place in memory; framed: head 0",
     ),
     alt="A matrix of three tokens with the numbers 0 to 11. Its left half, 0 1, 4 5, 8 9, is framed and is head 0; the right "
-    "half, 2 3, 6 7, 10 11, is head 1. A last matrix, the wrong head 0, has 0 1, 2 3, 4 5: the whole token 0 and half of "
+    "half, 2 3, 6 7, 10 11, is head 1. A last matrix, a wrong head 0, has 0 1, 2 3, 4 5: the whole token 0 and half of "
     "token 1.",
 )  # fmt: skip
 
@@ -130,7 +130,7 @@ def merge_heads(x):
 
 
 print("merge after split gives x again:", np.array_equal(merge_heads(by_head), x))
-computed = by_head + 0  # a new array, head after head in memory
+computed = by_head @ np.eye(2, dtype=int)  # a product's result: a new array, head after head in memory
 print("merging what was computed copies:", not np.shares_memory(computed, merge_heads(computed)))
 
 # %% [markdown]
@@ -287,7 +287,7 @@ plots.show(
         note="left, the visible keys' shares depend on the hidden score, and rows don't add up to 1",
     ),
     alt="Two matrices of shares, rows for a hidden score of 0 and of 3. Multiplied behind the softmax the visible shares fall "
-    "when the hidden score rises, from 0.39 to 0.11 for the first key. Replaced before the softmax both rows are the same, "
+    "when the hidden score rises, from 0.43 to 0.11 for the first key. Replaced before the softmax both rows are the same, "
     "0.51, 0.31, 0.19 and 0.",
 )  # fmt: skip
 
@@ -603,8 +603,8 @@ plots.show(
         range(130), {"one head of width 24": one_head, "two heads of width 12": two_heads}, "step", "cross-entropy (nats)",
         "Two questions at once: one softmax is not enough",
     ),
-    alt="Two loss curves over 130 steps, from 2.2 down. That of one head flattens out a little below 1; that of two heads falls "
-    "to nearly 0.",
+    alt="Two loss curves over 130 steps, from 2.3 down. That of one head flattens out near 1. That of two heads is the slower "
+    "one at first, and then falls to nearly 0.",
 )  # fmt: skip
 
 # %%
@@ -618,7 +618,7 @@ words.append("".join("ABCDEF"[x[0, 5, part : part + 6].argmax()] for part in (0,
 print("the question is", words[-1], "and the answer", *digits[0])
 plots.show(
     lesson_plots.matrices([cache[6][0, :, -1]], ["where the question looks"], ["head 0", "head 1"], words),
-    alt=f"The shares that the question {words[-1]} gives to the six tokens, a row for each of two heads. One head has nearly all "
+    alt=f"The shares that the question {words[-1]} gives to the six tokens, a row for each of two heads. One head has most of it "
     "on the entry of the first name, the other on that of the second.",
 )
 
@@ -637,7 +637,7 @@ from edutransformers import AutoModelForCausalLM, AutoTokenizer
 
 name = "edutransformers/gpt2-small-imdb"
 tokenizer, model = AutoTokenizer.from_pretrained(name), AutoModelForCausalLM.from_pretrained(name)
-text = "The plot of this film is not very good, but the actors are great and the music is great."
+text = "The plot of this film is not very good, but the actors are great."
 ids = tokenizer(text, return_tensors="np")["input_ids"]
 words = [tokenizer.decode([token]).strip() for token in ids[0]]
 out = model(ids, output_attentions=True, output_hidden_states=True)
@@ -651,15 +651,18 @@ _, cache = multi_head_attention(
 print(f"your P against the model's, all four heads: {np.abs(cache[6] - out.attentions[0]).max():.0e} (float32)")
 assert np.allclose(cache[6], out.attentions[0], atol=1e-5)
 
+figure = plots.attention_maps(
+    [out.attentions[0][0, 3], out.attentions[0][0, 2], out.attentions[1][0, 1]],
+    words,
+    ["layer 0, head 3", "layer 0, head 2", "layer 1, head 1"],
+)
+figure.set_size_inches(12.5, 4.5)
 plots.show(
-    plots.attention_maps(
-        [out.attentions[0][0, 3], out.attentions[0][0, 2], out.attentions[1][0, 1]], words,
-        ["layer 0, head 3", "layer 0, head 2", "layer 1, head 1"],
-    ),
-    alt="Three attention maps over a sentence; above the diagonal all are white. Head 3 of layer 0 is dark just below the diagonal: "
-    "each token looks at the one before it. Head 2 of layer 0 spreads evenly. Head 1 of layer 1 has dark columns at single "
-    "words, the subjects of the two halves.",
-)  # fmt: skip
+    figure,
+    alt="Three attention maps over a sentence; above the diagonal all are white. Head 3 of layer 0 is dark just below the "
+    "diagonal: each token looks at the one before it. Head 2 of layer 0 spreads evenly. Head 1 of layer 1 has dark columns: "
+    "'plot' in the first half of the sentence, 'the actors' in the second.",
+)
 
 # %% [markdown]
 # Three heads, three habits. The first looks **one token back**, whatever the token is: a habit of place. The second looks at
@@ -695,10 +698,10 @@ for place in np.ndindex(3, 4):
 print(f"loss with all heads: {with_all:.2f}")
 plots.show(
     lesson_plots.bars(
-        labels, rises, "how much the loss rises without this head (nats)", "What each head is worth", "{:.2f}"
+        labels, rises, "how much the loss rises without this head (nats)", "What each head is worth", "{:.3f}"
     ),
-    alt="Twelve bars. Without head 1 or head 3 of layer 0, the two that look one token back, the loss rises by more than 0.1; "
-    "without most of the others by less than 0.05, and for some by nothing.",
+    alt="Twelve bars. Without head 1 or head 3 of layer 0, the two that look one token back, the loss rises most, by about "
+    "0.15; without head 0 of layer 0 by about 0.1; without each of the others by 0.06 or less, some by nothing.",
 )
 
 # %% [markdown]
