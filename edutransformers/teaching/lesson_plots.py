@@ -365,11 +365,8 @@ def tree(nodes: Sequence[tuple], title: str | None = None):
             x, y = depth[place] * step, height[place]
             color, dashes = (BLUE, "-") if is_kept else (GREY, "--")
             if parent is not None:
-                start = (depth[parent] + 0.42) * step
-                ax.plot(
-                    [start, x - 0.42 * step], [height[parent], y], color=color, linestyle=dashes,
-                    linewidth=1.8 if is_kept else 0.9, zorder=1,
-                )  # fmt: skip
+                ends = [depth[parent] * step, x], [height[parent], y]  # behind the labels' boxes
+                ax.plot(*ends, color=color, linestyle=dashes, linewidth=1.8 if is_kept else 0.9, zorder=1)
             box = {
                 "boxstyle": "round,pad=0.25", "facecolor": PALE if is_kept else "white", "edgecolor": color,
                 "linestyle": dashes,
