@@ -672,8 +672,8 @@ plots.show(
 # %% [markdown]
 # Bright: more ink would help; dark: less would. The 0 needs a bar across its middle, the 3 strokes on its left, the 5
 # one in the upper right and one in the lower left, the 6 one in the upper right, the 9 one in the lower left: just what
-# each lacks of an
-# 8. Nobody told the network what an 8 is made of. It is in the weights, and the chain rule reads it out.
+# each lacks to be an eight. Nobody told the network what an 8 is made of. It is in the weights, and the chain rule
+# reads it out.
 #
 # ## Pitfalls
 #

@@ -123,6 +123,11 @@ class Subtracting(Layer):
         super().add(-dweight, -dbias)
 
 
+class Replacing(Layer):
+    def add(self, dweight, dbias):
+        self.weight, self.bias = dweight, dbias
+
+
 class WithoutBias(Layer):
     def forward(self, x):
         return x @ self.weight.data.T, (x,)
@@ -339,6 +344,7 @@ WRONG = {
         "on self": (Remembering, "the x of another call"),
         "nothing added": (Forgetting, "nothing was added"),
         "subtracted": (Subtracting, "gradients are added"),
+        "replaced": (Replacing, "add to layer.weight.grad"),
         "no bias": (WithoutBias, "the bias isn't added"),
         "all returned": (ReturningAll, "should return dx alone"),
         "nothing returned": (ReturningNothing, "is there a `return dx`"),

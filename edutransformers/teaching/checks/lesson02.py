@@ -166,6 +166,11 @@ def _nothing_as_false(result):
 
 def _check_gradients(layer, right, when, of_other):
     _, dweight, dbias = right
+    for name, weight in (("weight", layer.weight), ("bias", layer.bias)):
+        holds(
+            hasattr(weight, "grad"),
+            f"layer.{name} is {type(weight).__name__} {when}: it was replaced\n  → add to layer.{name}.grad",
+        )
     nothing = "nothing was added to it"
     subtracted = "it was subtracted: gradients are added, the step downhill comes later"
     same(
@@ -264,7 +269,7 @@ def _check_gradient_descent(answer, B, inputs, hidden, outputs, steps):
     same(
         losses,
         np.array(wanted),
-        "the losses",
+        "the list of losses",
         mistakes={
             "the gradients are never set back to 0: those of all steps pile up": lambda: trained("piling up")[1],
             "the step goes uphill: subtract the gradient": lambda: trained("uphill")[1],
