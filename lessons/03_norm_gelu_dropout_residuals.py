@@ -13,7 +13,7 @@
 
 # %% [markdown]
 # With linear layers (lesson 02) and a loss (lesson 01) one can build a network of any depth. Try it with thirty layers, and
-# it will not learn anything. A transformer has between 12 and 100 blocks, and it learns, because of four things that stand
+# it will not learn anything. A transformer has up to a hundred blocks, and it learns, because of four things that stand
 # between its matrices. Each is small enough to be understood completely:
 #
 # * **layer norm** gives every row the same size, whatever came in;
@@ -177,6 +177,8 @@ for c, sizes in norm_sizes.items():
 # $$\frac{\partial n_i}{\partial x_j} \;=\; \underbrace{\delta_{ij}\, r}_{\text{(1) directly}}
 #   \;-\; \underbrace{\frac{\partial \mu}{\partial x_j}\, r}_{\text{(2) mean}}
 #   \;+\; \underbrace{(x_i - \mu)\, \frac{\partial r}{\partial x_j}}_{\text{(3) variance}}$$
+#
+# ($\delta_{ij}$ is 1 for $i = j$ and 0 otherwise, as in lesson 01.)
 #
 # **Step 3: the mean.** $\partial \mu/\partial x_j = 1/D$, as $\mu$ is a sum of all $x_j$ over $D$.
 #
@@ -361,8 +363,7 @@ for name, backward in candidates.items():
 # Only the last column tells all four apart. Two rules follow, and `gradient_check` keeps both:
 #
 # > **Random weights in the loss, and random parameters.** A check at a layer's initial values (γ = 1, β = 0, b = 0)
-# > can't see a mistake
-# > that those values hide.
+# > can't see a mistake that those values hide.
 #
 # "γ outside" has been shipped more than once. It trains, worse and worse as γ moves away from 1.
 #
@@ -414,7 +415,7 @@ check_gelu_and_slope(gelu)
 # Compute Φ(x) once, and φ(x) once; everything is made of them and x.
 # ---
 # Φ is `0.5 * (1 + erf(x / 2**0.5))`. φ is the exponential of −x²/2, divided by `(2 * np.pi) ** 0.5`. (`2**0.5` is a
-# Python number and leaves float32 arrays float32; `np.sqrt(2)` would make them float64.)
+# Python number and leaves float32 arrays float32; `np.sqrt(2)` can make them float64.)
 # ---
 # ```python
 # cdf = 0.5 * (1 + erf(x / 2**0.5))
@@ -462,7 +463,8 @@ print(gradient_check(gelu_check, np.random.default_rng(6).standard_normal((3, 4)
 #
 # **Why $1/(1-p)$?** The next layer adds many of these numbers up. If a share $p$ of them is missing in training and
 # none in evaluation, then its sums are larger in evaluation than any it has ever seen. Dividing by the share that
-# survives keeps the expected value, and evaluation needs no correction:
+# survives keeps the expected value $\mathbb E$, the mean over all masks that might be drawn, and evaluation needs no
+# correction:
 #
 # $$\mathbb E[y_i] = \frac{\mathbb E[m_i]}{1-p}\, x_i = \frac{1-p}{1-p}\, x_i = x_i$$
 #
@@ -564,7 +566,7 @@ print("mean of y, 4000 masks:", many[0].round(1))
 #
 # **Through many layers.** Write $J_l$ for the matrix of derivatives of layer $l$'s $f$. Without residuals the gradient
 # at the bottom is $\texttt{dy}\, J_L J_{L-1} \cdots J_1$, a product of thirty matrices: section 1 again. With them it
-# is
+# is, with 1 for the matrix that has ones on its diagonal,
 #
 # $$\texttt{dy}\,(1 + J_L)(1 + J_{L-1}) \cdots (1 + J_1) \;=\; \texttt{dy} + \sum_l \texttt{dy}\, J_l + \dots$$
 #
@@ -728,8 +730,8 @@ plots.show(
 #
 # 700 digits, drawn with a pen by the package, made small (14 × 14 pixels). Thirty layers between a linear map in front
 # and one behind; cross-entropy of lesson 01; plain gradient descent. The network with neither runs twice: with $c = 1$,
-# and with $c = 1.5$, which about makes up for what GELU takes off, so that at least at the start the sizes hold. Its
-# rate is the largest that didn't end in `nan`.
+# and with $c = 1.5$, which about makes up for what GELU takes off, so that at least at the start the sizes hold. With the
+# rate 0.1 that one ends in `nan`; it gets 0.02.
 
 # %%
 from edutransformers.functional.softmax import softmax

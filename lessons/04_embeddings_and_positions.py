@@ -190,8 +190,9 @@ print("equal to torch:   ", np.array_equal(embedding_backward(dy, some_ids, 5, p
 # linear layer. This is the "skip-gram" model of word2vec (Mikolov et al. 2013) in its plainest form, and its gradient
 # is made of what you have:
 #
-# 1. **lesson 01**, cross-entropy: $\texttt{dscores} = (p - \text{one-hot of the neighbour})/N$; 2. **lesson 02**,
-# linear: with scores $= h\,U^\top$: $\;\texttt{dh} = \texttt{dscores}\; U$ and $\texttt{dU} = \texttt{dscores}^\top h$;
+# 1. **lesson 01**, cross-entropy: $\texttt{dscores} = (p - \text{one-hot of the neighbour})/N$;
+# 2. **lesson 02**, linear: with scores $= h\,U^\top$: $\;\texttt{dh} = \texttt{dscores}\; U$ and
+#    $\texttt{dU} = \texttt{dscores}^\top h$;
 # 3. **Exercise 1**, the look-up: $\texttt{dW}$ from $\texttt{dh}$ and the centers.
 
 # %% [markdown]
@@ -240,7 +241,7 @@ check_pair_loss_and_gradients(pair_loss_and_gradients)
 # ```
 
 # %% [markdown]
-# Now a language of 20 words. Its sentences are "the dog eats the rice" or "the red fox walks in the garden", and every
+# Now a language of 20 words and a full stop. Its sentences are "the dog eats the rice" or "the red fox walks in the garden", and every
 # word of a kind may stand where another of its kind stands. The model is told nothing of kinds; it sees pairs of ids.
 
 # %%
@@ -371,7 +372,8 @@ print("'dog' in 'man bites dog':", other[2].round(3))
 # Why add, and not append? Appending costs width. In a space of some hundred dimensions two random directions are nearly
 # perpendicular, so a sum of two vectors can be taken apart by the next linear layer.
 #
-# Where does $P$ come from? Two answers: compute it, or learn it.
+# (In formulas $P$ with indices is the table of positions; in shapes and code P is the number of its rows.) Where does the
+# table come from? Two answers: compute it, or learn it.
 #
 # ## 5 · Sinusoids
 #
@@ -606,14 +608,14 @@ print("row of the padding word, id 0:", "all zeros" if not words[0].any() else "
 # %% [markdown]
 # ### What is in its word table?
 #
-# The rows have 128 numbers. To draw them, look from the side where they differ the most: the two **principal
-# components** (PCA), the first two rows of $V^\top$ in the singular value decomposition of the centred rows. Three
+# The rows have 128 numbers. To draw them, look from the side where they differ the most: along the two **principal
+# components** (PCA), which `np.linalg.svd` of the centred rows gives as the first two rows of its third result. Three
 # sorts of words: praise, blame, and neither.
 
 # %%
-PRAISE = ["wonderful", "great", "excellent", "superb"]
+PRAISE = ["wonderful", "great", "perfect"]
 BLAME = ["awful", "boring", "worst", "poor"]
-NEITHER = ["actor", "actress", "director", "he", "she", "two", "three"]
+NEITHER = ["actor", "director", "he", "she", "two", "three"]
 chosen = [*PRAISE, *BLAME, *NEITHER]
 rows = words[[tokenizer.get_vocab()[word] for word in chosen]].astype("float64")
 centred = rows - rows.mean(axis=0)
@@ -624,8 +626,8 @@ plots.show(
     lesson_plots.points(
         x2, y2, chosen, "first principal component", "second", "Words in the small BERT's table", joined=False
     ),
-    alt="Fifteen words as points. Words of praise, such as wonderful and excellent, lie together on one side, words of blame, such as awful and "
-    "worst, on the other. Actors, pronouns and numbers lie between them and apart, in no order among themselves.",
+    alt="Thirteen words as points in three clouds, far from one another: words of praise, such as wonderful; words of blame, such as awful and worst; and "
+    "actors, pronouns and numbers, which among themselves are in no order.",
 )
 
 
@@ -677,10 +679,10 @@ for name, P in three.items():
     print(f"{name:12} one token apart {near:+.2f}   forty tokens apart {far:+.2f}")
 
 # %% [markdown]
-# Whoever writes the next word must know which word was the last one: GPT-2's neighbours are alike and distance counts.
-# (Its table began as sinusoids, which training then changed; its training script says why.) The small BERT judges a
-# review by its words, wherever they stand, and so its positions stayed the random numbers that they were at first. Had
-# you expected something else? It is a good habit to look.
+# Whoever writes the next word must know which word was the last one: GPT-2's neighbours are alike, and distance counts.
+# (Its table began as sinusoids; the pattern is what training made of them.) The small BERT judges a review by its words,
+# wherever they stand. Its positions began at random, and no order has grown in them: nothing in its task asked for one.
+# Had you expected something else? It is a good habit to look.
 #
 # ## 8 · Sinusoids against learned
 #

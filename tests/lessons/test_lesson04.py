@@ -53,6 +53,13 @@ def by_indexing(dy, ids, V, padding_idx=None):
     return dW
 
 
+def text_by_text(dy, ids, V, padding_idx=None):
+    dW = np.zeros((V, dy.shape[-1]))
+    for of_text, rows in zip(ids, dy):
+        dW[of_text] += rows
+    return dW
+
+
 def mean_instead_of_sum(dy, ids, V, padding_idx=None):
     counts = np.maximum(np.bincount(ids.reshape(-1), minlength=V), 1)
     return by_add_at(dy, ids, V) / counts[:, None]
@@ -261,6 +268,7 @@ RIGHT = {
 WRONG = {
     "embedding_backward": {
         "dW[ids] += dy": (by_indexing, "only the last gradient is there"),
+        "text by text": (text_by_text, "repeated within a text"),
         "mean": (mean_instead_of_sum, "that is the mean over an id's places"),
         "padding learns": (lambda dy, ids, V, padding_idx=None: by_add_at(dy, ids, V), "the row of padding_idx has"),
         "if padding_idx": (padding_if_true, "padding_idx=0 was taken for none"),

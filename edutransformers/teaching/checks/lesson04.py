@@ -19,6 +19,9 @@ def check_embedding_backward(answer):
         last[flat] = rows
         first = np.zeros((V, D))
         first[flat[::-1]] = rows[::-1]
+        text_by_text = np.zeros((V, D))
+        for some_ids, some_rows in zip(ids, dy):
+            text_by_text[some_ids] += some_rows
         counts = np.maximum(np.bincount(flat, minlength=V), 1)[:, None]
         same(
             call(answer, dy, ids, V),
@@ -27,6 +30,9 @@ def check_embedding_backward(answer):
             mistakes={
                 "of a repeated id only the last gradient is there: `dW[ids] += dy` and `dW[ids] = dy` "
                 "write such a row several times, and add nothing up": last,
+                "the texts are added up, but of an id that is repeated within a text only the last gradient is there": (
+                    text_by_text
+                ),
                 "of an id that occurs several times only the first gradient is there; all are summed": first,
                 "that is the mean over an id's places; a gradient is the sum over all uses": wanted / counts,
                 "all rows of dy were added to every row that occurs; each goes to its own id only": np.where(
