@@ -262,6 +262,7 @@ WRONG = {
         "lowest": (lambda *inputs: beams_of_lists(*inputs, choose=heapq.nsmallest), "the lowest scores"),
         "worst first": (lambda *inputs: beams_of_arrays(*inputs)[::-1], "the best one stands first"),
         "best only": (lambda *inputs: beams_of_arrays(*inputs)[:1], "return all n"),
+        "turned round": (lambda *inputs: [pair[::-1] for pair in beams_of_arrays(*inputs)], "pairs (ids, score)"),
         "a text": (lambda *inputs: beams_of_arrays(*inputs)[0][0], "a list of pairs"),
         "probabilities": (
             lambda *inputs: [(ids, np.exp(score)) for ids, score in beams_of_arrays(*inputs)],
