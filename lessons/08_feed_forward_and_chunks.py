@@ -453,7 +453,7 @@ check_ffn_in_chunks(ffn_in_chunks)
 # ### Measured
 #
 # How much memory, and how much time? `tracemalloc`, of Python's standard library, sees every array that NumPy makes; its peak
-# is the most that existed at one time. For time we take the processor's seconds on one thread, the best of three runs, and
+# is the most that existed at one time. For time we take the processor's seconds on one thread, the best of some runs, and
 # print no seconds at all but proportions: those are similar on your machine and on ours.
 
 # %%
@@ -472,15 +472,16 @@ def peak_megabytes(run):
     return peak / 1e6
 
 
-def seconds(run, times=3):
-    """Processor time of run() on one thread, the best of some."""
-    found = []
+def seconds(runs, turns=5):
+    """Processor time of each run() on one thread, the best of some turns; whatever else the machine does meets all alike."""
+    found = [[] for _ in runs]
     with threadpool_limits(1):
-        for _ in range(times):
-            started = time.process_time()
-            run()
-            found.append(time.process_time() - started)
-    return min(found)
+        for _ in range(turns):
+            for run, times in zip(runs, found):
+                started = time.process_time()
+                run()
+                times.append(time.process_time() - started)
+    return [min(times) for times in found]
 
 
 rng = np.random.default_rng(2)
@@ -495,7 +496,7 @@ runs = {c: lambda c=c: ffn_in_chunks(x, w1, b1, w2, b2, c) for c in chunks}
 off = max(np.abs(run() - whole).max() for run in runs.values())
 print(f"largest difference of any chunk size from the whole: {off:.0e}, of numbers up to {np.abs(whole).max():.0f}")
 peaks = [peak_megabytes(run) for run in runs.values()]
-times = [seconds(run) for run in runs.values()]
+times = seconds(list(runs.values()))
 middle_alone = [B * c * F * 4 / 1e6 for c in chunks]
 
 # %%
@@ -515,18 +516,18 @@ plots.show(
         [t / times[-1] for t in times], peaks, [str(c) for c in chunks], "time, in proportion to the whole in one piece",
         "peak memory, MB", "Memory against time: the numbers are tokens in a chunk", logarithmic="x",
     ),
-    alt="A point for each chunk size, memory over time. From 512 tokens in a chunk down to about 64 the points fall nearly "
-    "straight down: a quarter of the memory in about the same time. Towards one token in a chunk they run to the right: "
-    "little less memory, but several times the time.",
+    alt="A point for each chunk size, memory over time. From 512 tokens in a chunk down to about 64 the points fall "
+    "steeply: a quarter of the memory for little or no more time. Towards one token in a chunk they run to the right: "
+    "hardly less memory, but many times the time.",
 )  # fmt: skip
 
 # %% [markdown]
 # The first picture is simple arithmetic: y, and about three arrays of one chunk's middle, namely u, h and what GELU works with.
 # Both halves of the second one are worth understanding.
 #
-# * **Straight down: free.** The arithmetic is the same, number for number. Only its order differs. Often the middle sizes
-#   are even *faster* than the whole: a chunk of the middle stays in the processor's cache, where the whole has to go through main
-#   memory.
+# * **Down: free, or nearly.** The arithmetic is the same, number for number. Only its order differs. On many machines middle
+#   sizes are even *faster* than the whole: a chunk of the middle stays in the processor's cache, where the whole has to go
+#   through main memory.
 # * **To the right: not free.** One token at a time is a vector times a matrix: for each number of $W_1$ that is fetched there is
 #   one multiplication. With 64 tokens, the number that was fetched once is used 64 times. And every turn of a Python loop has
 #   its price.
@@ -626,10 +627,11 @@ rows = []
 for words, (chunk_size, recompute) in ways.items():
     layer = FeedForward(D, F, chunk_size=chunk_size, recompute=recompute, generator=np.random.default_rng(0))
     step = lambda layer=layer: train(layer)
-    rows.append((words, kept_megabytes(layer), peak_megabytes(step), seconds(step)))
+    rows.append((words, kept_megabytes(layer), peak_megabytes(step), step))
+spent = seconds([step for *_, step in rows])
 print(f"{'':26}{'kept, MB':>10}{'peak, MB':>10}{'time':>7}")
-for words, kept, peak, spent in rows:
-    print(f"{words:26}{kept:10.1f}{peak:10.1f}   × {spent / rows[0][3]:.1f}")
+for (words, kept, peak, _), seconds_spent in zip(rows, spent):
+    print(f"{words:26}{kept:10.1f}{peak:10.1f}   × {seconds_spent / spent[0]:.1f}")
 assert rows[2][1] < 0.1 * rows[0][1]
 assert rows[2][2] < 0.5 * rows[0][2]
 

@@ -35,7 +35,7 @@ from edutransformers.teaching import lesson_plots, plots
 
 plots.show(
     lesson_plots.flow(
-        [("x₀", "(B, T, D)"), "layer 1", ("x₁", "cache 1 waits"), "layer 2", ("x₂", "cache 2 waits"), "loss", ("L", "1")],
+        [("x₀", "(B, T, D)"), "layer 1", ("x₁", "cache 1 waits"), "layer 2", ("x₂", "cache 2 waits"), "loss", ("L", "a number")],
         ["uses cache 1, last", "uses cache 2, then", "first"],
     ),
     alt="From left to right: x0, layer 1, x1, layer 2, x2, the loss. Solid arrows go forward, and each layer leaves a cache "
@@ -302,16 +302,17 @@ check_forward_in_segments(forward_in_segments)
 
 # %% [markdown]
 # **Exercise 3.** Write `backward_in_segments(dy, layers, kept, size)`. It returns `dx`, the gradient of the stack's input; the
-# layers add up their weights' gradients by themselves. Never hold more than one segment's caches.
+# layers add up their weights' gradients by themselves. Never hold more than one segment's caches. `kept` is used once, so you may
+# take it apart.
 
 
 # %% exercise="backward_in_segments"
 def backward_in_segments(dy, layers, kept, size):
     """dy, the gradient of the last layer's output -> dx, that of the first layer's input"""
     ### BEGIN SOLUTION
-    for number in reversed(range(len(kept))):
-        segment = layers[number * size : (number + 1) * size]
-        x, generator = kept[number]
+    while kept:
+        x, generator = kept.pop()
+        segment = layers[len(kept) * size : (len(kept) + 1) * size]
         caches = []
         for layer in segment:
             x, cache = layer.forward(x, generator)
@@ -331,13 +332,13 @@ check_backward_in_segments(backward_in_segments)
 # Two loops in a loop: over the segments from the last to the first; in each, forward through its layers, then backward through them in
 # reverse. It is `plain_step` once for each segment.
 # ---
-# Segment `number` has the layers `layers[number * size : (number + 1) * size]`, and begins with `x, generator = kept[number]`.
-# The `dy` that comes out of a segment goes into the one before it.
+# `x, generator = kept.pop()` takes the last segment's pair, and lets go of it. How many are left says which segment it was:
+# its layers are `layers[len(kept) * size : (len(kept) + 1) * size]`. The `dy` that comes out of a segment goes into the one before it.
 # ---
 # ```python
-# for number in reversed(range(len(kept))):
-#     segment = layers[number * size : (number + 1) * size]
-#     x, generator = kept[number]
+# while kept:
+#     x, generator = kept.pop()
+#     segment = layers[len(kept) * size : (len(kept) + 1) * size]
 #     caches = []
 #     for layer in segment:            # forward, keeping the caches
 #         ...
@@ -561,7 +562,7 @@ for words, shares in (("1/P each", [0.5, 0.5]), ("N_p / N", (counts / counts.sum
 assert off < 1e-4
 
 # %% [markdown]
-# With $1/P$ the error is larger than the gradient itself: two reviews of two words each have as much say as two of thirty. With the
+# With $1/P$ the error is larger than the gradient itself: two reviews of three tokens each have as much say as two of twenty-seven. With the
 # right weights only the rounding of float32 is left.
 #
 # ## 6 · All switches at once, and half as many bytes
@@ -576,8 +577,10 @@ for row in savings.table():
     print(f"{row['way']:34}{row['bytes'] / 1e6:7.1f} MB   saved {row['saved']:4.0%}   work × {row['work']:.2f}")
 
 # %%
+figure = savings.plot()
+figure.axes[0].set_title("The little BERT, 8 texts of 128 tokens, AdamW")
 plots.show(
-    savings.plot(),
+    figure,
     alt="A bar for each way to train the little BERT, made of weights, gradients, optimizer states, activations and temporary "
     "arrays. Plain: 52 megabytes. Checkpoints make the activations small and the temporary arrays larger; the batch in four "
     "parts shrinks both; 8-bit states shrink the states; all three together need 40 percent of the plain way.",

@@ -73,6 +73,12 @@ def changed(function, place, change):
     return wrong
 
 
+def backward_of_two_axes(dy, cache, w1, w2):
+    x, slope, h = cache
+    du = (dy @ w2) * slope
+    return du @ w1, du.T @ x, du.sum(axis=0), dy.T @ h, dy.sum(axis=0)
+
+
 def without_slope(dy, cache, w1, w2):
     return backward(dy, (cache[0], np.ones_like(cache[1]), cache[2]), w1, w2)
 
@@ -240,6 +246,7 @@ WRONG = {
         ),
     },
     "ffn_backward": {
+        "two axes only": (backward_of_two_axes, "make one axis of all leading ones"),
         "no slope": (without_slope, "the slope is missing"),
         "h for the slope": (
             lambda dy, cache, w1, w2: backward(dy, (cache[0], cache[2], cache[2]), w1, w2),
@@ -272,6 +279,12 @@ WRONG = {
         "the rest left out": (without_the_rest, "shorter than the others, and was left out"),
         "made anew": (made_anew, "made anew in each turn"),
         "along the texts": (along_the_texts, "tokens are axis 1"),
+        "chunks of texts": (
+            lambda x, w1, b1, w2, b2, chunk: np.concatenate(
+                [in_one_piece(x[s : s + chunk], w1, b1, w2, b2, chunk) for s in range(0, len(x), chunk)]
+            ),
+            "chunks along axis 0 are texts",
+        ),
         "the first chunk": (
             lambda x, w1, b1, w2, b2, chunk: forward(x[:, :chunk], w1, b1, w2, b2)[0],
             "only the first chunk was returned",

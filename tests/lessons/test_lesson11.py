@@ -87,6 +87,16 @@ def forward_that_keeps_outputs(layers, x, size, generator):
     return x, kept
 
 
+def forward_that_keeps_after_a_layer(layers, x, size, generator):
+    kept = []
+    for number, layer in enumerate(layers):
+        before = copy.deepcopy(generator)
+        x, _ = layer.forward(x, generator)
+        if number % size == 0:
+            kept.append((x, before))
+    return x, kept
+
+
 def forward_that_passes_copies_on(layers, x, size, generator):
     kept = []
     for start in range(0, len(layers), size):
@@ -241,9 +251,13 @@ WRONG = {
     "layer_activations": {
         "bytes": (lambda *sizes: 4 * activations(*sizes), "those are bytes"),
         "no heads": (lambda B, T, D, H, F: 8 * B * T * D + 2 * B * T * F + B * T * T, "the heads are missing"),
-        "three inputs": (lambda B, T, D, H, F: activations(B, T, D, H, F) + 2 * B * T * D, "it is kept once"),
+        "three inputs": (lambda B, T, D, H, F: activations(B, T, D, H, F) + 2 * B * T * D, "kept once"),
         "one wide": (lambda B, T, D, H, F: activations(B, T, D, H, F) - B * T * F, "GELU keeps its slope"),
         "no q, k, v": (lambda B, T, D, H, F: activations(B, T, D, H, F) - 3 * B * T * D, "q, k and v are missing"),
+        "something else": (
+            lambda B, T, D, H, F: 4 * B * T * D + 3 * B * T * F + B * H * T * T,
+            "too few arrays of (B, T, D)",
+        ),
         "one text": (lambda B, T, D, H, F: activations(1, T, D, H, F), "B is missing"),
     },
     "forward_in_segments": {
@@ -257,6 +271,7 @@ WRONG = {
             "is not as it was before",
         ),
         "copies passed on": (forward_that_passes_copies_on, "every segment drops the same numbers"),
+        "after a layer": (forward_that_keeps_after_a_layer, "keep x before"),
         "outputs": (forward_that_keeps_outputs, "keep x before the layers of the segment run"),
         "every layer": (forward_layer_by_layer, "one for each layer"),
         "the rest left out": (forward_without_the_rest, "the last segment is shorter"),

@@ -16,14 +16,15 @@ def check_layer_activations(answer):
         narrow, wide, weights = B * T * D, B * T * F, B * H * T * T
         wanted = 8 * narrow + 2 * wide + weights
         rest = 2 * wide + weights
-        same(
-            call(answer, B, T, D, H, F),
-            np.asarray(wanted),
-            f"layer_activations(B={B}, T={T}, D={D}, H={H}, F={F})",
-            mistakes={
+        _same_or_counted(
+            answer,
+            (B, T, D, H, F),
+            wanted,
+            {
                 "those are bytes; numbers are asked for": 4 * wanted,
                 "B is missing: every text has caches of its own": wanted // B,
-                "the three maps to q, k and v have one input in common: it is kept once": 10 * narrow + rest,
+                "two too many: q, k and v have one common input, kept once; a residual keeps nothing": 10 * narrow
+                + rest,
                 "the heads are missing: each has (T, T) softmax weights of its own": 8 * narrow + 2 * wide + B * T * T,
                 "the softmax weights are missing: attention keeps (B, H, T, T)": 8 * narrow + 2 * wide,
                 "only one wide array is counted; GELU keeps its slope, and the map after it its input": 8 * narrow
@@ -36,9 +37,33 @@ def check_layer_activations(answer):
                 "the feed-forward's first map keeps its input, which is narrow; three wide ones are counted": 7 * narrow
                 + 3 * wide
                 + weights,
-                "residuals keep nothing: y = x + f(x) has the gradient dy for both": 10 * narrow + rest,
             },
         )
+
+
+def _same_or_counted(answer, sizes, wanted, mistakes):
+    """`same`; and where no mistake has a name, of which shape too few or too many arrays were counted."""
+    name = "layer_activations({}, {}, {}, {}, {})".format(*sizes)
+    try:
+        same(call(answer, *sizes), np.asarray(wanted), name, mistakes=mistakes)
+    except CheckFailed as failure:
+        if "→" in str(failure) or "wrong numbers" not in str(failure):
+            raise
+        rows, values = [], []
+        for _ in range(6):
+            B, T, D, H, F = (int(n) for n in np.random.default_rng().integers(2, 30, 5))
+            rows.append([B * T * D, B * T * F, B * H * T * T])
+            values.append(float(answer(B, T, D, H, F)))
+        rows, values = np.array(rows, dtype=float), np.array(values)
+        counts = np.linalg.lstsq(rows, values, rcond=None)[0]
+        if not np.allclose(rows @ counts, values) or not np.allclose(counts, counts.round(), atol=1e-6):
+            raise
+        words = [
+            f"{'too few' if count < right else 'too many'} arrays of {shape}"
+            for count, right, shape in zip(counts.round(), (8, 2, 1), ("(B, T, D)", "(B, T, F)", "(B, H, T, T)"))
+            if count != right
+        ]
+        raise CheckFailed(f"{failure}\n  → you count {' and '.join(words)}") from None
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -110,6 +135,7 @@ def check_forward_in_segments(answer):
         wanted = [(seen[start][0], seen[start][1]) for start in range(0, count, size)]
         masks = [cache.mask for _, _, cache in seen]
         states = [before.bit_generator.state for _, before, _ in seen]
+        inputs = [before for before, _, _ in seen] + [y]
         del seen
         _reset(watch)
         generator = np.random.default_rng(seed)
@@ -132,6 +158,8 @@ def check_forward_in_segments(answer):
             because = ""
             if len(kept) == count:
                 because = "\n  → that is one for each layer; keep one for each segment, where number % size == 0"
+            elif len(kept) == len(wanted) + 1:
+                because = "\n  → one is too many: is an input kept after the last layer, or before the loop as well?"
             elif len(kept) == count // size:
                 because = "\n  → the last segment is shorter than the others, but it has an input as well"
             raise CheckFailed(
@@ -139,7 +167,7 @@ def check_forward_in_segments(answer):
             )
         for number, ((got_x, got_generator), (wanted_x, wanted_generator)) in enumerate(zip(kept, wanted)):
             after = min((number + 1) * size, count)
-            mistakes = {}
+            mistakes = {"the first layer of the segment has run already: keep x before that": inputs[number * size + 1]}
             if number + 1 < len(wanted):
                 mistakes["that is the next segment's input: keep x before the layers of the segment run"] = wanted[
                     number + 1
