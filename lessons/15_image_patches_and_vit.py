@@ -806,7 +806,23 @@ plots.show(
 # %% [markdown]
 # Speckles: neighbouring pixels have opposite signs, and much lies on black paper. That is no mistake. The gradient
 # answers a narrow question, *what if this one pixel changed a very little, and nothing else*, and no pen ever changed
-# one pixel.
+# one pixel. Nor is it noise: move *all* pixels by the same small step, each in the direction that lowers the score, and
+# compare with steps of that size in random directions.
+
+# %%
+random_signs = np.sign(np.random.default_rng(0).standard_normal(pixels.shape))
+print("step   along −dx: mean score, misread     at random: mean score, misread")
+for step in (0.05, 0.1, 0.2):  # of the 2 between paper and ink
+    line = f"{step:4}"
+    for direction in (np.sign(saliency), random_signs):
+        moved = vit.forward(np.repeat((pixels - step * direction)[:, None], 3, axis=1))[0]
+        line += f"{moved[np.arange(10), answers].mean():18.1f}{np.sum(moved.argmax(axis=-1) != answers):9} of 10  "
+    print(line)
+
+# %% [markdown]
+# A tenth of the way from paper to ink, which the eye hardly sees, and most digits are misread, while random steps of
+# that size do nothing. Such inputs are called *adversarial*; they are another thing that a gradient with respect to the
+# input is good for.
 #
 # ## 10 · The check: cover it up
 #
@@ -875,10 +891,8 @@ plots.show(
 # Good questions here: Why is the gradient on paper not zero, when occlusion of paper does nothing at all? (The pixel is
 # already −1: $x - x' = 0$. The gradient says what *ink* would do there.) Why does rollout give empty patches anything?
 # (Softmax is never 0, and some empty patches serve as a place to store what the whole picture has in common:
-# "registers".) What would an adversary do with `dx`? (Move every pixel by a tiny step along its sign. Let the students
-# try: `pixels - 0.1 * np.sign(saliency)` lowers the score by far more than random noise of the same size, and the digit
-# looks the same.) A common wrong answer in Exercise 5 is the product in the opposite order; it passes with two layers
-# only if their matrices commute, which is why the checker uses more than one.
+# "registers".) A common wrong answer in Exercise 5 is the product in the opposite order. It is right where the
+# layers' matrices commute, and always for a single layer, which is why the checker has several.
 
 # %% [markdown]
 # ## Pitfalls

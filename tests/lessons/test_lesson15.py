@@ -230,6 +230,10 @@ WRONG = {
         "with cls": (rollout_with_cls, "[CLS]'s own share is still in it"),
         "not normed": (lambda attentions: rollout_with_cls(attentions)[:, 1:], "the shares don't add up to 1"),
         "the last layer": (lambda attentions: attention_rollout(attentions[-1:]), "the layers before have mixed"),
+        "one sum for all": (
+            lambda attentions: rollout_with_cls(attentions)[:, 1:] / rollout_with_cls(attentions)[:, 1:].sum(),
+            "each picture's should",
+        ),
         "one head": (
             lambda attentions: attention_rollout([w[:, :1] for w in attentions]),
             "average the heads",

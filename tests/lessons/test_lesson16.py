@@ -112,6 +112,22 @@ def alpha_in_probabilities(log_y, states):
         return np.log(a)
 
 
+def alpha_by_ways(combine, wrap=False):
+    """State by state: `combine` makes one number of the ways to it; `wrap` lets state 0 come from the last one."""
+
+    def answer(log_y, states):
+        rows = alpha(log_y, states)
+        for t in range(1, len(rows)):
+            for s in range(len(states)):
+                ways = [rows[t - 1, s]] + [rows[t - 1, s - 1]] * (s > 0 or wrap)
+                if may_skip(states)[s]:
+                    ways.append(rows[t - 1, s - 2])
+                rows[t, s] = combine(ways) + log_y[t, states[s]]
+        return rows
+
+    return answer
+
+
 def gradient(log_y, states, log_alpha, log_beta):
     gamma = gammas(log_y, states, log_alpha, log_beta)
     return np.exp(log_y) - gamma @ (states[:, None] == np.arange(log_y.shape[1]))
@@ -171,6 +187,7 @@ RIGHT = {
     },
     "log_forward_variables": {
         "rows": alpha,
+        "state by state": alpha_by_ways(np.logaddexp.reduce),
         "probabilities": alpha_in_probabilities,
         "float32": lambda log_y, states: alpha(log_y.astype("float32"), states).astype("float32"),
         "a list": lambda log_y, states: alpha(log_y, states).tolist(),
@@ -191,6 +208,17 @@ WRONG = {
         "no stride": (lambda x, w, b, s: convolution(x, w, b), "the stride is ignored"),
         "a window too few": (lambda x, w, b, s: convolution(x, w, b, s)[..., :-1], "the last window is missing"),
         "channels last": (lambda x, w, b, s: convolution(x, w, b, s).transpose(0, 2, 1), "asked for is (B, O, T′)"),
+        "reshaped, not transposed": (
+            lambda x, w, b, s: (
+                np.einsum(
+                    "btik,iko->bot",
+                    windows(x, w.shape[2], s).swapaxes(1, 2),
+                    w.reshape(*w.shape[1:], len(w)),
+                )
+                + b[:, None]
+            ),
+            "in another order",
+        ),
         "windows side by side": (
             lambda x, w, b, s: convolution(x, w, b)[..., : convolution(x, w, b, s).shape[2]],
             "window t starts at t",
@@ -215,7 +243,11 @@ WRONG = {
         "not merged": (lambda path: [k for k in path if k], "equal neighbours are not merged"),
         "blanks stay": (lambda path: [k for k, _ in itertools.groupby(path)], "the blanks are still in it"),
         "a set": (lambda path: sorted({k for k in path if k}), "only equal *neighbours* are one"),
-        "the first is lost": (lambda path: collapse_by_groups(path)[1:], "the first run is missing"),
+        "the first is lost": (lambda path: collapse_by_groups(path)[1:], "the first label is missing"),
+        "before the first comes the last": (
+            lambda path: [k for place, k in enumerate(path) if k and k != path[place - 1]],
+            "(path[-1] is the last)",
+        ),
     },
     "log_forward_variables": {
         "always skips": (
@@ -234,6 +266,8 @@ WRONG = {
         "all starts": (lambda log_y, states: alpha(log_y, states, starts=99), "not in all"),
         "best path": (lambda log_y, states: alpha(log_y, states, combine=np.maximum), "that is the best path's"),
         "no emission": (lambda log_y, states: alpha(log_y, states, first=False), "is missing after the first frame"),
+        "logarithms added": (alpha_by_ways(sum), "a sum is np.logaddexp"),
+        "around the end": (alpha_by_ways(np.logaddexp.reduce, wrap=True), "is −1: the last state"),
         "probabilities": (lambda log_y, states: np.exp(alpha(log_y, states)), "these are probabilities"),
     },
     "ctc_gradient": {
@@ -256,6 +290,13 @@ WRONG = {
                 np.exp(log_y) - np.exp(a + b - log_y[:, states] - a[-1, -1]) @ (states[:, None] == np.arange(4))
             ),
             "may also end in the last label",
+        ),
+        "a product": (
+            lambda log_y, states, a, b: (
+                np.exp(log_y)
+                - np.exp(a + b - log_y[:, states] - a[-1, -1] - a[-1, -2]) @ (states[:, None] == np.arange(4))
+            ),
+            "log p isn't the sum",
         ),
         "with respect to y": (
             lambda log_y, *rest: (gradient(log_y, *rest) - np.exp(log_y)) / np.exp(log_y),

@@ -146,7 +146,7 @@ def check_picture_tokens_backward(answer):
 
 @exercise(lesson=15)
 def check_rollout(answer):
-    for B, heads, T, layers in ((2, 3, 5, 3), (1, 2, 7, 4), (3, 4, 10, 2)):
+    for B, heads, T, layers in ((2, 3, 5, 3), (1, 2, 7, 4), (3, 4, 10, 5)):
         attentions = [softmax(draw(B, heads, T, T)) for _ in range(layers)]
         means = [weights.mean(axis=1) for weights in attentions]
         steps = [(mean + np.eye(T)) / 2 for mean in means]
@@ -169,6 +169,13 @@ def check_rollout(answer):
                 "that is the first layer alone": _shares(steps[0]),
                 "the layers are averaged; one works on what the other left, so multiply them": _shares(
                     sum(steps) / layers
+                ),
+                "all pictures' shares together add up to 1; each picture's should: sum over axis=-1": _chain(steps)[
+                    :, 0, 1:
+                ]
+                / _chain(steps)[:, 0, 1:].sum(),
+                "the mean went over the batch; the heads are axis 1": _shares(
+                    _chain([(weights.mean(axis=0) + np.eye(T)) / 2 for weights in attentions])
                 ),
                 "1 is added everywhere; the shortcut is the identity matrix, np.eye(T)": _shares(
                     _chain([(mean + 1) / (1 + T) for mean in means])

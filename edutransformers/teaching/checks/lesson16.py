@@ -33,6 +33,14 @@ def check_conv1d(answer):
                 "only the first input channel is heard: sum over i as well": convolution(
                     x[:, :1], weight[:, :1], bias, stride
                 ),
+                "weight.reshape(I·K, O) reads them in another order: reshape to (O, I·K), then transpose": np.stack(
+                    [
+                        x[..., stride * t : stride * t + K].reshape(B, -1) @ weight.reshape(I * K, O)
+                        for t in range(right.shape[2])
+                    ],
+                    axis=-1,
+                )
+                + bias[:, None],
                 "the bias was added once for each input channel or tap; once for each output": right
                 + (I * K - 1) * bias[:, None],
             },
@@ -103,6 +111,7 @@ def _unstrided_dx(dy, weight, shape):
 @exercise(lesson=16)
 def check_collapse(answer):
     fixed = (
+        [3, 2, 2, 0, 1, 3],
         [3, 2, 2, 0, 2, 1, 1, 0, 2],
         [1, 1, 0, 1],
         [0, 0, 0],
@@ -134,7 +143,9 @@ def check_collapse(answer):
                     set(blanks_first)
                 ),
                 "the last run is missing": collapse_path(np.array(path))[:-1],
-                "the first run is missing": collapse_path(np.array(path))[1:],
+                "the first label is missing; nothing comes before it (path[-1] is the last)": collapse_path(
+                    np.array(path)
+                )[1:],
             },
         )
 
@@ -169,7 +180,13 @@ def check_log_forward_variables(answer):
             "a path begins in state 0 or 1, not in all": _alpha(log_y, states, starts=len(states)),
             "the emission log_y[t, states[s]] is missing after the first frame": _alpha(log_y, states, emit=False),
             "that is the best path's (max); here the probabilities of all ways add up (logaddexp)": _alpha(
-                log_y, states, best=True
+                log_y, states, add=np.maximum
+            ),
+            "for s = 0, s − 1 is −1: the last state, which is no neighbour of the first": _alpha(
+                log_y, states, wrap=True
+            ),
+            "the logarithms of the ways were added, which multiplies them; a sum is np.logaddexp": _alpha(
+                log_y, states, add=np.add
             ),
             "these are probabilities; their logarithms are asked for": np.exp(right),
             "the axes are (L, T); asked for is (T, L)": right.T,
@@ -194,16 +211,15 @@ def _extended(target):
     return states
 
 
-def _alpha(log_y, states, skip="right", starts=2, emit=True, best=False):
+def _alpha(log_y, states, skip="right", starts=2, emit=True, add=np.logaddexp, wrap=False):
     """log α as it should be, or with one of the usual mistakes."""
-    add = np.maximum if best else np.logaddexp
     T, L = len(log_y), len(states)
     alpha = np.full((T, L), -np.inf)
     alpha[0, :starts] = log_y[0, states[:starts]]
     for t in range(1, T):
         for s in range(L):
             total = alpha[t - 1, s]
-            if s >= 1:
+            if s >= 1 or wrap:
                 total = add(total, alpha[t - 1, s - 1])
             may = {
                 "right": states[s] != 0 and s >= 2 and states[s] != states[s - 2],
@@ -249,6 +265,9 @@ def check_ctc_gradient(answer):
                 - np.exp(log_alpha + log_beta - log_y[:, states] - log_alpha[-1, -1]) @ emits,
                 "p is α of the last label alone; the path may also end in the last blank": y
                 - np.exp(log_alpha + log_beta - log_y[:, states] - log_alpha[-1, -2]) @ emits,
+                "log p isn't the sum of the two logarithms, which would be their product's: np.logaddexp": (
+                    y - np.exp(log_alpha + log_beta - log_y[:, states] - log_alpha[-1, -1] - log_alpha[-1, -2]) @ emits
+                ),
                 "y is missing: that is −Σγ": -gamma @ emits,
                 "these are the γ of the states; the classes' gradient is asked for": gamma,
                 "that is the gradient with respect to y, not to the logits: put it through softmax": -(gamma @ emits)
