@@ -103,8 +103,8 @@ check_linear_forward(linear_forward)
 # school often leaves out: $x$ may act on $L$ in *several* ways. Let $y_1 = 2x$, $y_2 = x^2$, and $L = 3 y_1 + 5 y_2$. A
 # small push to $x$ moves $y_1$ and $y_2$, and each moves $L$; the effects **add up**:
 #
-# $$\frac{dL}{dx} = \underbrace{3}_{\partial L/\partial y_1} \cdot \underbrace{2}_{\partial y_1/\partial x}
-#  + \underbrace{5}_{\partial L/\partial y_2} \cdot \underbrace{2x}_{\partial y_2/\partial x} = 6 + 10x$$
+# $$\frac{dL}{dx} = \underbrace{3}_{\partial L/\partial y_1} \cdot \underbrace{2}_{\partial y_1/\partial x} \;+\;
+#   \underbrace{5}_{\partial L/\partial y_2} \cdot \underbrace{2x}_{\partial y_2/\partial x} = 6 + 10x$$
 #
 # At $x = 1$ that is 16. Leave out one way and you get 6 or 10, which look just as respectable. In general:
 #
@@ -530,9 +530,9 @@ check_gradient_descent(gradient_descent)
 # %% [markdown]
 # ## 7 · How large should the first weights be?
 #
-# All zeros won't do: with $W_2 = 0$, `da = dy @ W2` is 0, and the first layer never learns. All equal won't do either:
-# then all F numbers in between are the same, get the same gradient, and stay the same for ever. So they are drawn at
-# random. How large?
+# All zeros won't do: then $a = 0$, so `dW2 = dy.T @ a` is 0, and `da = dy @ W2` is 0, so that nothing reaches the first
+# layer: only the last bias ever moves. All equal won't do either: then all F numbers in between are the same, get the
+# same gradient, and stay the same for ever. So they are drawn at random. How large?
 #
 # A linear layer adds up I products. If the inputs have the mean square $q$ and the weights are independent with mean 0
 # and variance $\sigma^2$, each output has the mean square $I\,\sigma^2\,q$. ReLU throws one half away, and about half
@@ -579,8 +579,8 @@ plots.show(
 #
 # ## 8 · Reading digits, black on white and white on black
 #
-# The package can draw digits, each a little different in pen, slant, size and place. To make it harder, every second
-# picture is turned into its negative. With numbers from −1 (black) to 1 (white), the negative of $x$ is $-x$.
+# The package can draw digits, each a little different in pen, slant, size and place. To make it harder, about half of
+# the pictures are turned into their negatives. With numbers from −1 (black) to 1 (white), the negative of $x$ is $-x$.
 
 # %%
 from edutransformers.teaching.drawn_digits import draw_digit
@@ -683,7 +683,7 @@ plots.show(
 # | the loss falls, then jumps about | gradients were never set back to 0: every step takes all earlier ones along |
 # | shared weights learn too little | `grad = …` in place of `grad += …`: only the last use counts |
 # | `dW` transposed (and no error, where O = I) | `x.T @ dy`; the weight is (O, I), so it is `dy.T @ x`. Test with O ≠ I |
-# | the first layer never changes | the second one's weights are 0, or every `h` is negative |
+# | the first layer never changes | all weights began at 0, or every `h` is negative |
 # | learning depends on the batch size | `dW` was averaged, though the loss had its 1/B already |
 # | the loss becomes `nan`, or grows | the learning rate is too large: a tenth of it |
 # | a deep stack learns only at its end | first weights too small: the gradient vanishes on its way |
