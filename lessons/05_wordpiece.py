@@ -18,7 +18,7 @@
 #
 # | pieces | vocabulary | tokens of "unforgettable cinematography" | unknown words |
 # |---|---|---|---|
-# | characters | about 100 | 29 | none, but each token says little, and rows get long |
+# | characters | about 100 | 28 | none, but each token says little, and rows get long |
 # | words | 100,000 and more | 2 | every typo, every name, every new word |
 # | **pieces of words** | 2,000 to 50,000, as you like | 2 to 10 | nearly none |
 #
@@ -539,9 +539,14 @@ check_pad_batch(pad_batch)
 # return ids, mask
 # ```
 
+# %% [markdown] instructor=true
+# The mask as `ids != pad_id` is the answer that most find first, and it works for BERT, whose `[PAD]` stands in no text. The
+# checker refuses it on purpose: with GPT-2, which has no padding token and borrows the end-of-text token, it hides the end of
+# every text from the model. Good to discuss: what else in a program works only because of a habit of the data?
+
 # %%
 reviews = ["A wonderful film.", "Dull, and far too long.", "I loved it!"]
-ids, mask = pad_batch([encode(review)[0] for review in reviews], vocabulary["[PAD]"])
+ids, mask = map(np.asarray, pad_batch([encode(review)[0] for review in reviews], vocabulary["[PAD]"]))
 library = tokenizer(reviews, padding=True, return_tensors="np")
 np.testing.assert_array_equal(ids, library["input_ids"])
 np.testing.assert_array_equal(mask, library["attention_mask"])

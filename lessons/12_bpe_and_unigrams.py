@@ -179,7 +179,7 @@ check_learn_merges(learn_merges)
 # ```
 
 # %%
-merges = learn_merges(word_counts, 12)
+merges = [tuple(pair) for pair in learn_merges(word_counts, 12)]
 words = {word: list(word) for word in word_counts}
 for number, pair in enumerate(merges, 1):
     words = {word: join_pair(pieces, pair) for word, pieces in words.items()}
@@ -212,7 +212,7 @@ corpus = Counter(word for word in re.findall("[a-z]+", text.lower()) if len(word
 corpus = {word: count for word, count in corpus.items() if count >= 5}
 alphabet = sorted(set("".join(corpus)))
 MERGES = 374
-learned = learn_merges(corpus, MERGES)
+learned = [tuple(pair) for pair in learn_merges(corpus, MERGES)]
 _, library_merges = bpe_from_counts(corpus, vocab_size=1000, show_progress=False)
 print(f"{len(corpus)} different words, {sum(corpus.values()) // 1000} thousand in all")
 print(f"merge for merge the library's: {learned == library_merges[:MERGES]}")
@@ -498,7 +498,7 @@ ORIGINAL_CUTS = {
 }
 library = Unigram([("<unk>", 0.0), *scores.items()], unk_id=0)
 for word, original in ORIGINAL_CUTS.items():  # by tokenizers 0.23, models.Unigram
-    cut = best_cut(word, scores)
+    cut = list(best_cut(word, scores))
     assert cut == [library.id_to_token[edge.id] for edge in library.best_cut(word)] == original.split(" ")
     print(f"{word:10}", *cut)
 
@@ -791,7 +791,9 @@ for word, count in sample.items():
         expected[piece] += count * value
 assert np.isclose(ours, library_likelihood, rtol=1e-12)
 assert all(np.isclose(expected[model.id_to_token[i]], value, rtol=1e-9) for i, value in library_counts.items())
-assert all([model.id_to_token[edge.id] for edge in model.best_cut(word)] == best_cut(word, unigram) for word in corpus)
+for word in corpus:
+    library_score = sum(edge.score for edge in model.best_cut(word))
+    assert np.isclose(score_of(best_cut(word, unigram), unigram), library_score, rtol=1e-12)
 library_pieces = {piece for piece, _ in unigram_from_counts(corpus, vocab_size=target)[0]}
 print("expected counts and best cuts: as the library's")
 print(f"{len(library_pieces & set(unigram)) / len(unigram):.0%} of our pieces are in the library's vocabulary")
