@@ -673,6 +673,15 @@ plots.show(
 # Nobody told it that A fits A: six directions in a space of eight were found in which each name has its own. And the last
 # column: tokens *with a digit* draw more, or else the question, which has the right name too, would look at itself.
 #
+# %% [markdown] instructor=true
+# Things to try in class, each a change of a line or two. With fresh weights of standard deviation 1 and K = 64 the loss after
+# 200 steps is about 0.01, and without 1/√K about 0.5: saturated. (With 0.3 and K = 8 the factor isn't needed: scores are small
+# anyway. Let them find out why.) With K = 2 six names have to share a plane; it still learns, but slower. With a name twice in
+# the book the answer is the mean of two digits, right for a soft look-up and no digit at all. And why is the gradient of the
+# values' weights about ten times that of the queries' and keys' at the first step? (Even shares: `dscores` compares values that
+# say nothing yet.)
+
+# %% [markdown]
 # One more property, to be seen at once in the formulas: **attention knows no order.** Turn the book's entries round, and the
 # outputs are turned round with them, no more.
 
