@@ -820,9 +820,9 @@ for step in (0.05, 0.1, 0.2):  # of the 2 between paper and ink
     print(line)
 
 # %% [markdown]
-# A tenth of the way from paper to ink, which the eye hardly sees, and most digits are misread, while random steps of
-# that size do nothing. Such inputs are called *adversarial*; they are another thing that a gradient with respect to the
-# input is good for.
+# With steps of a tenth of the way from paper to ink, a faint speckle to the eye, all ten digits are misread, while random
+# steps of that size do nothing. Such inputs are called *adversarial*; they are another thing that a gradient with respect
+# to the input is good for.
 #
 # ## 10 · The check: cover it up
 #

@@ -55,8 +55,8 @@ plots.show(
 # answered by a sum: multiply the samples with a sine of that frequency and add up. If the stretch swings along with it,
 # the products are positive and the sum is large; if not, they cancel. (And with a cosine, too, since the tone may begin
 # anywhere in its period.) The sizes for all frequencies are the stretch's **spectrum**. A short stretch tells well
-# *when* and poorly *which* frequency: within $1/50$ s tones that are 50 Hz apart do nearly the same. That trade can't
-# be beaten, only chosen.
+# *when* and poorly *which* frequency: within $1/50$ s two tones that are 10 Hz apart drift by a fifth of a period only.
+# That trade can't be beaten, only chosen.
 #
 # *Multiply a window with fixed numbers and add up, window after window*: that is a convolution, and a spectrum over
 # time is one whose numbers are sines. A model may just as well learn them, and at the end of this lesson yours will.
@@ -120,9 +120,9 @@ plots.show(
 # A kernel of K numbers for each input channel is laid on the signal, multiplied, added up; then it moves on by the
 # stride $s$. There are O kernels, each makes one output channel:
 #
-# $$y_{b,o,t} = \beta_o + \sum_{i} \sum_{k=0}^{K-1} W_{o,i,k}\; x_{b,\,i,\,s t + k}$$
+# $$y_{b,o,t} = \texttt{bias}_o + \sum_{i} \sum_{k=0}^{K-1} W_{o,i,k}\; x_{b,\,i,\,s t + k}$$
 #
-# `weight` is (O, I, K), `bias` $\beta$ is (O,). Window $t$ begins at $s t$ and must end before the signal does, so
+# `weight` is (O, I, K), `bias` is (O,). Window $t$ begins at $s t$ and must end before the signal does, so
 # there are
 #
 # $$T' = \Big\lfloor \frac{T - K}{s} \Big\rfloor + 1$$
@@ -130,7 +130,7 @@ plots.show(
 # of them. (Padding zeros at the ends would give more; we do without.) Written as windows it is nothing new: put the I·K
 # numbers that window $t$ sees into a row $X_t$, and
 #
-# $$y_t = W X_t + \beta$$
+# $$y_t = W X_t + \texttt{bias}$$
 #
 # is lesson 02's linear layer, with the same weights at every time. A pattern is recognized wherever it comes.
 
@@ -212,7 +212,7 @@ for kernel, stride in ((64, 16), (5, 2)):  # the layers of our model below
 # %% [markdown]
 # ### The way back, on paper
 #
-# Given $\texttt{dy}$ (B, O, T′). All three gradients follow from one look at $y_t = W X_t + \beta$ and lesson 02.
+# Given $\texttt{dy}$ (B, O, T′). All three gradients follow from one look at $y_t = W X_t + \texttt{bias}$ and lesson 02.
 #
 # **Step 1: the bias** was added to every $y_{b,o,t}$, so $\texttt{dbias}_o = \sum_{b,t} \texttt{dy}_{b,o,t}$.
 #
@@ -319,7 +319,7 @@ print("convolution: equal to central differences (1e-8), to the library and to t
 # frame by itself. A **path** $\pi$ names one class for each frame. As the frames are independent, its probability is a
 # product:
 #
-# $$p(\pi) = \prod_{t=1}^{T} y_t(\pi_t)$$
+# $$p(\pi) = \prod_{t=0}^{T-1} y_t(\pi_t)$$
 #
 # A path has T classes, the text has S < T labels. So we need a rule that makes texts of paths. First idea: whoever
 # speaks slowly says "hhheellooo", so merge equal neighbours. But then nobody could ever say the two l of "hello". CTC's
@@ -413,9 +413,10 @@ print(f"together {p_by_list:.4f}, loss {-math.log(p_by_list):.6f}; all paths of 
 #
 # **The steps.** From one frame to the next a path may
 #
-# 1. stay in its state (the same class again); 2. go on by one; 3. go on by *two*, from a label to the next label,
-# leaving the blank between them out: but only if the labels differ. (From "l" to "l"
-#    without a blank would be one l.) A *blank* can't be reached by two: that would skip a label.
+# 1. stay in its state (the same class again);
+# 2. go on by one;
+# 3. go on by *two*, from a label to the next label, leaving the blank between them out: but only if the labels differ.
+#    (From "l" to "l" without a blank would be one l.) A *blank* can't be reached by two: that would skip a label.
 #
 # A path begins in state 0 or 1 and ends in state $L-1$ or $L-2$, since the outer blanks may be left out. Every
 # alignment of the text is one way through this lattice, and every way is an alignment.
@@ -425,11 +426,10 @@ print(f"together {p_by_list:.4f}, loss {-math.log(p_by_list):.6f}; all paths of 
 #
 # $$\alpha_t(s) = y_t(\text{class of } s)\,\Big[\alpha_{t-1}(s) + \alpha_{t-1}(s-1) + [\,s \text{ may be skipped to}\,]\;\alpha_{t-1}(s-2)\Big]$$
 #
-# where $[\dots]$ is 1 if it is true and 0 otherwise, and what lies in front of state 0 is 0. At the first frame
-# $\alpha_1(0) = y_1(\text{blank})$, $\alpha_1(1) = y_1(\text{first label})$, all others 0. (In code frames count from
-# 0, `t = 0` is the first.) At the end
+# where $[\dots]$ is 1 if it is true and 0 otherwise, and what lies in front of state 0 is 0. In the first frame
+# $\alpha_0(0) = y_0(\text{blank})$, $\alpha_0(1) = y_0(\text{first label})$, all others 0. In the last frame
 #
-# $$p(\text{text}) = \alpha_T(L-1) + \alpha_T(L-2).$$
+# $$p(\text{text}) = \alpha_{T-1}(L-1) + \alpha_{T-1}(L-2).$$
 #
 # That is $3\,T L$ products and sums, for all paths together.
 #
