@@ -1,0 +1,365 @@
+"""Lesson 10: teaching it. Momentum, AdamW, a schedule, clipping, and the loop."""
+
+import math
+
+import numpy as np
+
+from ...models.bert import BertConfig, BertForSequenceClassification
+from ..checker import CheckFailed, call, draw, draw_integers, equal, exercise, holds, same, same_all
+
+
+@exercise(lesson=10)
+def check_momentum_step(answer):
+    for shape in ((4,), (2, 3), (3, 1, 2)):
+        w, g, u = draw(*shape), draw(*shape), draw(*shape)
+        lr, beta = 0.3, 0.8
+        new = beta * u + g
+        mistakes = {
+            "w": {
+                "the sign is wrong: the step goes against the gradient": w + lr * new,
+                "the step is along g; it is along the new u": w - lr * g,
+                "the step is along the old u; first u gets this step's gradient": w - lr * u,
+                "lr is missing: w − lr · u": w - new,
+                "beta multiplies the step too: w − lr · u": w - lr * beta * new,
+            },
+            "u": {
+                "that is a running mean, (1 − beta) · g; here all of g is added": beta * u + (1 - beta) * g,
+                "the old u isn't shortened: beta · u + g": u + g,
+                "beta stands at the wrong place: beta · u + g": u + beta * g,
+                "u was returned as it came": u,
+                "lr belongs into the step, not into u": beta * u + lr * g,
+            },
+        }
+        got = call(answer, w, g, u, lr, beta)
+        if isinstance(got, (tuple, list)) and len(got) == 2:  # u is explained first: w follows from it
+            same(got[1], new, "u", mistakes["u"])
+        same_all(got, {"w": w - lr * new, "u": new}, mistakes)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# AdamW
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def adamw(w, g, m, v, t, lr, beta1=0.9, beta2=0.999, eps=1e-8, decay=0.01, **wrong):
+    """One step -> (w, m, v). `wrong` asks for one of the usual mistakes."""
+    if wrong.get("decay_in_gradient"):
+        g, decay = g + decay * w, 0.0
+    m = beta1 * m + (1 - beta1) * g
+    v = beta2 * v + (1 - beta2) * (np.abs(g) if wrong.get("absolute") else g * g)
+    n = t + wrong.get("later", 0)
+    m_hat = m if wrong.get("m_plain") else m / (1 - beta1**n)
+    v_hat = v if wrong.get("v_plain") else v / (1 - beta2**n)
+    if wrong.get("eps_inside"):
+        step = lr * m_hat / np.sqrt(v_hat + eps)
+    else:
+        step = lr * m_hat / ((v_hat if wrong.get("no_root") else np.sqrt(v_hat)) + eps)
+    if wrong.get("direction") == "g":
+        step = lr * g / (np.sqrt(v_hat) + eps)
+    factor = 1 - (decay if wrong.get("decay_without_lr") else lr * decay)
+    if wrong.get("sign"):
+        step = -step
+    if wrong.get("decay_last"):
+        return (w - step) * factor, m, v
+    return w * factor - step, m, v
+
+
+ADAMW_MISTAKES = {
+    "the hats are missing on both: divide m by 1 − beta1ᵗ and v by 1 − beta2ᵗ": {"m_plain": True, "v_plain": True},
+    "m̂ is missing: divide m by 1 − beta1ᵗ": {"m_plain": True},
+    "v̂ is missing: divide v by 1 − beta2ᵗ": {"v_plain": True},
+    "the decay went into the gradient: that is Adam with L2; here it stands apart": {"decay_in_gradient": True},
+    "the decay is lr · decay · w; lr is missing in it": {"decay_without_lr": True},
+    "the decay is of the old w, before the step": {"decay_last": True},
+    "the decay is missing: w also loses lr · decay · w": {"no_decay": True},
+    "ε stands under the root; it is added to √v̂": {"eps_inside": True},
+    "the root is missing: √v̂": {"no_root": True},
+    "t counts from 1 already; a 1 was added to it": {"later": 1},
+    "the sign is wrong: the step goes against m̂": {"sign": True},
+    "g stands where m̂ should: the direction is the running mean": {"direction": "g"},
+}
+
+
+@exercise(lesson=10)
+def check_adamw_step(answer):
+    for shape, t in (((5,), 1), ((2, 3), 2), ((3, 1, 4), 7)):
+        w, g = draw(*shape) + np.where(draw(*shape) > 0, 1.0, -1.0), draw(*shape) + 0.1
+        m, v = (np.zeros(shape), np.zeros(shape)) if t == 1 else (draw(*shape), 0.3 * draw(*shape) ** 2 + 0.1)
+        settings = {"lr": 0.1, "beta1": 0.8, "beta2": 0.95, "eps": 0.01, "decay": 0.3}
+        right = adamw(w, g, m, v, t, **settings)
+        mistakes = {"w": {}, "m": {}, "v": {}}
+        for words, wrong in ADAMW_MISTAKES.items():
+            settings_of = {**settings, "decay": 0.0} if "no_decay" in wrong else settings
+            mistakes["w"][words] = adamw(w, g, m, v, t, **settings_of, **wrong)[0]
+        l2 = "decay · w went into the gradient; in AdamW it does not touch m and v"
+        mistakes["m"] |= {
+            l2: adamw(w, g, m, v, t, **settings, decay_in_gradient=True)[1],
+            "m̂ was returned; what is kept is m": right[1] / (1 - 0.8**t),
+            "that is momentum's sum; Adam's m is a mean: the new g counts (1 − beta1)": 0.8 * m + g,
+            "beta1 and 1 − beta1 are exchanged": 0.2 * m + 0.8 * g,
+            "beta2 was used; m has beta1": 0.95 * m + 0.05 * g,
+        }
+        mistakes["v"] |= {
+            l2: adamw(w, g, m, v, t, **settings, decay_in_gradient=True)[2],
+            "v̂ was returned; what is kept is v": right[2] / (1 - 0.95**t),
+            "g is not squared": 0.95 * v + 0.05 * g,
+            "|g| was taken; v is the mean of g²": 0.95 * v + 0.05 * np.abs(g),
+            "the new g² counts (1 − beta2)": 0.95 * v + g * g,
+            "beta1 was used; v has beta2": 0.8 * v + 0.2 * g * g,
+            "that is the square of m; v is the mean of g²": right[1] ** 2,
+            "the root is kept; what is kept is v": np.sqrt(right[2]),
+        }
+        got = call(answer, w, g, m, v, t, **settings)
+        if isinstance(got, (tuple, list)) and len(got) == 3:  # m and v first: w follows from them
+            same(got[1], right[1], f"m at t = {t}", mistakes["m"])
+            same(got[2], right[2], f"v at t = {t}", mistakes["v"])
+        same_all(got, {f"w at t = {t}": right[0], "m": right[1], "v": right[2]}, {f"w at t = {t}": mistakes["w"]})
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Clipping and the schedule
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+@exercise(lesson=10)
+def check_clip_by_global_norm(answer):
+    for shapes in (((3,), (2, 4)), ((2, 2), (5,), (1,))):
+        gradients = [draw(*shape) for shape in shapes]
+        gradients[0].flat[0] = 4.0  # one number and one array that are longer than the others
+        gradients[1].flat[0] = -2.0
+        norms = [math.sqrt((g * g).sum()) for g in gradients]
+        norm = math.sqrt(sum(n * n for n in norms))
+        for max_norm in (0.3 * norm, 3.0 * norm):
+            factor = min(1.0, max_norm / norm)
+            got = call(answer, gradients, max_norm)
+            if not isinstance(got, (tuple, list)) or len(got) != 2:
+                raise CheckFailed("expected two things: the list of gradients, and their norm")
+            clipped, got_norm = got
+            holds(
+                isinstance(clipped, (tuple, list)) and [np.shape(g) for g in clipped] == list(shapes),
+                f"the first thing to return is a list of {len(gradients)} gradients, with their shapes as they came in",
+            )
+            same(
+                got_norm,
+                norm,
+                "the norm",
+                mistakes={
+                    "the root is missing": norm**2,
+                    "that is the sum of the arrays' norms; it is one root over the sum of all squares": sum(norms),
+                    "that is the largest of the arrays' norms; all numbers count together": max(norms),
+                    "those are norms array by array; one is meant": norms,
+                    "the norm after the clipping was returned; the one before tells more": norm * factor,
+                    "that is the mean of the squares; the norm has their sum": math.sqrt(
+                        norm**2 / sum(g.size for g in gradients)
+                    ),
+                    "the squares are missing: that is a sum of the numbers": sum(float(g.sum()) for g in gradients),
+                },
+                tolerance=2e-4,
+            )
+            mistakes = {
+                "the factor is turned round: max_norm / norm": [g * (norm / max_norm) for g in gradients],
+                "each number was clipped by itself, which changes the direction; one factor goes for all": [
+                    np.clip(g, -max_norm, max_norm) for g in gradients
+                ],
+                "each array was clipped by its own norm; one factor goes for all": [
+                    g * min(1.0, max_norm / n) for g, n in zip(gradients, norms)
+                ],
+                "the gradients were divided by the norm, and max_norm is missing": [g / norm for g in gradients],
+            }
+            if factor < 1:
+                mistakes["nothing was clipped"] = gradients
+            else:
+                mistakes = {
+                    "they were short enough and must stay: the factor is at most 1": [
+                        g * (max_norm / norm) for g in gradients
+                    ]
+                }
+            same(
+                _joined(clipped),
+                _joined(gradients) * factor,
+                f"the gradients (all numbers in a row; norm {norm:.3g}, max_norm {max_norm:.3g})",
+                {words: _joined(arrays) for words, arrays in mistakes.items()},
+                tolerance=2e-4,
+            )
+
+
+def _joined(arrays):
+    return np.concatenate([np.ravel(array) for array in arrays])
+
+
+def _line(step, warmup, total):
+    if step < warmup:
+        return step / warmup
+    return max(0.0, (total - step) / (total - warmup))
+
+
+@exercise(lesson=10)
+def check_warmup_then_linear(answer):
+    for warmup in (int(draw_integers(4, 8)), 0):
+        total = warmup + int(draw_integers(5, 12))
+        steps = np.arange(total + 3)
+        got = [call(answer, int(step), warmup, total) for step in steps]
+        for step, value in zip(steps, got):
+            holds(np.ndim(value) == 0, f"warmup_then_linear({step}, …) should be one number, but is {value!r}")
+        same(
+            got,
+            [_line(step, warmup, total) for step in steps],
+            f"the factors of steps 0, 1, …, {total + 2}, with warmup = {warmup} and total = {total}",
+            mistakes={
+                "step 0 has the factor 0: step / warmup, not (step + 1) / warmup": [
+                    (s + 1) / warmup if s < warmup else _line(s, warmup, total) for s in steps
+                ],
+                "after the last step the factor stays 0; it goes below here": [
+                    s / warmup if s < warmup else (total - s) / (total - warmup) for s in steps
+                ],
+                "the way down begins at 1, at the end of the warm-up: (total − step) / (total − warmup)": [
+                    s / warmup if s < warmup else max(0.0, (total - s) / total) for s in steps
+                ],
+                "the way down begins at 1, at the end of the warm-up: total − step, not total − warmup − step": [
+                    s / warmup if s < warmup else max(0.0, (total - warmup - s) / (total - warmup)) for s in steps
+                ],
+                "it stays 1 after the warm-up; it should fall in a straight line to 0 at `total`": [
+                    s / warmup if s < warmup else 1.0 for s in steps
+                ],
+                "that goes up after the warm-up: (total − step), not (step − warmup)": [
+                    s / warmup if s < warmup else (s - warmup) / (total - warmup) for s in steps
+                ],
+                "the warm-up is missing: before step `warmup` the factor is step / warmup": [
+                    max(0.0, (total - s) / total) for s in steps
+                ],
+                "the warm-up is missing: before step `warmup` it grows from 0 to 1": [
+                    1.0 if s < warmup else _line(s, warmup, total) for s in steps
+                ],
+            },
+        )
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The loop
+# ---------------------------------------------------------------------------------------------------------------------
+
+STEPS, RATE, MAX_NORM, DECAY = 3, 0.05, 0.5, 0.4
+
+
+def _decays(name):
+    return not (name.endswith("bias") or "LayerNorm" in name)
+
+
+def _tiny_model():
+    config = BertConfig(
+        vocab_size=15,
+        hidden_size=6,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=7,
+        max_position_embeddings=8,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+        num_labels=3,
+    )
+    model = BertForSequenceClassification(config).astype("float64")
+    for parameter in model.parameters():
+        parameter.data = 0.5 + 0.5 * draw(*parameter.shape)
+    return model
+
+
+def _state_of(model):
+    zeros = {name: np.zeros_like(p.data) for name, p in model.named_parameters()}
+    return {"t": 0, "m": zeros, "v": {name: zero.copy() for name, zero in zeros.items()}}
+
+
+def _step(model, batch, state, lr, max_norm, decay, wrong):
+    if wrong != "no zero_grad":
+        model.zero_grad()
+    output, cache = model.forward(**batch)
+    model.backward({"loss": 1.0}, cache)
+    parameters = dict(model.named_parameters())
+    gradients = [p.grad for p in parameters.values()]
+    norm = math.sqrt(sum(float((g * g).sum()) for g in gradients))
+    if wrong == "each array clipped":
+        gradients = [g * min(1.0, max_norm / (math.sqrt((g * g).sum()) + 1e-12)) for g in gradients]
+    elif wrong != "no clipping":
+        gradients = [g * min(1.0, max_norm / norm) for g in gradients]
+    if wrong != "t stays 0":
+        state["t"] += 1
+    t = 1 if wrong == "t stays 1" else state["t"]
+    for (name, p), g in zip(parameters.items(), gradients):
+        rate_of_decay = {"all decay": decay, "no decay": 0.0}.get(wrong, decay if _decays(name) else 0.0)
+        if wrong == "decay the other way":
+            rate_of_decay = 0.0 if _decays(name) else decay
+        p.data, m, v = adamw(p.data, g, state["m"][name], state["v"][name], t, lr, decay=rate_of_decay)
+        if wrong != "m and v forgotten":
+            state["m"][name], state["v"][name] = m, v
+    return float(output.loss)
+
+
+LOOP_MISTAKES = {
+    "model.zero_grad() is missing: backward adds, so all gradients since the start are in it": "no zero_grad",
+    "the gradients are not clipped": "no clipping",
+    "each array was clipped by its own norm: hand all of them to clip_by_global_norm at once": "each array clipped",
+    "biases and norms decayed too: decay if decays(name) else 0": "all decay",
+    "nothing decayed: hand decay to adamw_step where decays(name)": "no decay",
+    "biases and norms decayed, and the others did not: it is the other way round": "decay the other way",
+    'state["t"] does not grow, or the hats don\'t get it: it is 1 at the first step, 2 at the next': "t stays 1",
+    'm and v are forgotten after the step: write them back into state["m"] and state["v"]': "m and v forgotten",
+}
+
+
+def _flat(model, arrays=None):
+    """All numbers in a row, but for the keys' bias: its gradient is 0 up to rounding, and Adam enlarges rounding."""
+    arrays = {name: p.data for name, p in model.named_parameters()} if arrays is None else arrays
+    return np.concatenate([np.ravel(array) for name, array in arrays.items() if "key.bias" not in name])
+
+
+@exercise(lesson=10)
+def check_train_step(answer):
+    start = _tiny_model()
+    batches = []
+    for B, T in ((4, 5), (2, 3), (3, 6)):
+        batches.append({"input_ids": draw_integers(1, 15, B, T), "labels": draw_integers(0, 3, B)})
+
+    def trained(step):
+        """-> the losses, all weights, all m after STEPS steps from the same start"""
+        model = _tiny_model()
+        for name, parameter in start.named_parameters():
+            dict(model.named_parameters())[name].data = parameter.data.copy()
+        state, losses = _state_of(model), []
+        for batch in batches[:STEPS]:
+            losses.append(step(model, batch, state))
+        return losses, model, state
+
+    def by_answer(model, batch, state):
+        before = {name: p.data.copy() for name, p in model.named_parameters()}
+        loss = call(answer, model, batch, state, RATE, max_norm=MAX_NORM, decay=DECAY)
+        holds(
+            any(not np.array_equal(before[name], p.data) for name, p in model.named_parameters()),
+            "no weight has changed: write what adamw_step returns back into parameter.data",
+        )
+        return loss
+
+    def by(wrong):
+        return lambda model, batch, state: _step(model, batch, state, RATE, MAX_NORM, DECAY, wrong)
+
+    losses, model, state = trained(by_answer)
+    right_losses, right_model, right_state = trained(by(None))
+    wrong = {words: trained(by(kind)) for words, kind in LOOP_MISTAKES.items()}
+    same(
+        losses[:1],
+        right_losses[:1],
+        "the loss of the first batch",
+        mistakes={"that is the loss times the batch's size; return out.loss": [right_losses[0] * 4]},
+    )
+    same(
+        _flat(model, state["m"]),
+        _flat(right_model, right_state["m"]),
+        f"all m after {STEPS} steps",
+        mistakes={words: _flat(m, s["m"]) for words, (_, m, s) in wrong.items()},
+    )
+    same(
+        _flat(model),
+        _flat(right_model),
+        f"all weights after {STEPS} steps",
+        mistakes={words: _flat(m) for words, (_, m, _) in wrong.items()},
+    )
+    same(losses, right_losses, f"the losses of {STEPS} steps", {words: loss for words, (loss, _, _) in wrong.items()})
+    equal(int(state["t"]), STEPS, 'state["t"] after three steps')
