@@ -220,6 +220,10 @@ WRONG = {
         "hats kept": (adamw_wrong(kept_hats=True), "what is kept is m"),
         "g not squared": (adamw_wrong(squared=False), "g is not squared"),
         "decay at the end": (adamw_decays_last, "the decay is of the old w"),
+        "betas written down": (
+            lambda w, g, m, v, t, lr, **settings: adamw_step(w, g, m, v, t, lr, decay=settings["decay"]),
+            "beta1 is an argument",
+        ),
     },
     "clip_by_global_norm": {
         "each number": (clip_each_number, "each number was clipped by itself"),

@@ -246,7 +246,7 @@ def check_bert_layer_backward(answer):
         equal(
             sorted(got_dw),
             sorted(w),
-            "the keys of dw",
+            "the list of dw's keys",
             mistakes={
                 f"{what} missing: `{{**one, **other}}` joins dictionaries": sorted(set(w) - lost)
                 for what, lost in (
@@ -300,7 +300,7 @@ def check_read_safetensors(answer):
         equal(
             sorted(got),
             sorted(arrays),
-            "the names of the tensors",
+            "the list of names",
             mistakes={"__metadata__ is no tensor: pass over it": sorted([*arrays, "__metadata__"])},
         )
         for name, wanted in arrays.items():

@@ -98,6 +98,7 @@ def check_adamw_step(answer):
             "that is momentum's sum; Adam's m is a mean: the new g counts (1 − beta1)": 0.8 * m + g,
             "beta1 and 1 − beta1 are exchanged": 0.2 * m + 0.8 * g,
             "beta2 was used; m has beta1": 0.95 * m + 0.05 * g,
+            "beta1 is an argument: here it isn't 0.9": 0.9 * m + 0.1 * g,
         }
         mistakes["v"] |= {
             l2: adamw(w, g, m, v, t, **settings, decay_in_gradient=True)[2],
@@ -106,6 +107,7 @@ def check_adamw_step(answer):
             "|g| was taken; v is the mean of g²": 0.95 * v + 0.05 * np.abs(g),
             "the new g² counts (1 − beta2)": 0.95 * v + g * g,
             "beta1 was used; v has beta2": 0.8 * v + 0.2 * g * g,
+            "beta2 is an argument: here it isn't 0.999": 0.999 * v + 0.001 * g * g,
             "that is the square of m; v is the mean of g²": right[1] ** 2,
             "the root is kept; what is kept is v": np.sqrt(right[2]),
         }
