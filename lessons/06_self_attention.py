@@ -506,7 +506,7 @@ def self_attention(x, Wq, Wk, Wv):
 # **what is used three times gets three gradients, which add up.**
 #
 # $$\boxed{\;\texttt{dx} = \texttt{dq}\, W_q + \texttt{dk}\, W_k + \texttt{dv}\, W_v, \qquad
-#   \texttt{dW}_q = \sum_{b,t} \texttt{dq}_{bt}\, x_{bt}^\top \quad\text{and so for } W_k, W_v\;}$$
+#   (\texttt{dW}_q)_{kd} = \sum_{b,t} \texttt{dq}_{btk}\, x_{btd} \quad\text{and so for } W_k, W_v\;}$$
 
 # %% [markdown]
 # **Exercise 5.** Write `self_attention_backward(dc, cache)`. Use your `attention_backward`. `x` is (B, T, D).
@@ -639,7 +639,7 @@ plots.show(
 # %% [markdown]
 # Look at the slow beginning. While the shares are even, the right value is one in five or six of what comes home, and keys
 # and queries get hardly any gradient: they can't gain before the values say something, and the values not much before the
-# shares do. Then both help each other, and the loss falls off a cliff. You will see that shape again in every transformer.
+# shares do. Then both help each other, and the loss falls off a cliff. You will meet that shape again.
 #
 # What did it learn? First where it looks, before and after:
 
