@@ -150,7 +150,7 @@ def _last_seen(visible, block, S):
     seen = _part(visible, (*block, slice(0, S)))
     if seen[..., -1].any():
         return S
-    return S - int(seen.any(axis=(0, 1, 2))[::-1].argmax())
+    return S - seen.any(axis=(0, 1, 2))[::-1].argmax()
 
 
 def _part(x, block):

@@ -136,7 +136,8 @@ def _copied(value):
     if isinstance(value, np.ndarray):
         return value.copy()
     if isinstance(value, (tuple, list)):
-        return type(value)(map(_copied, value))
+        copies = map(_copied, value)
+        return type(value)(*copies) if hasattr(value, "_fields") else type(value)(copies)  # a NamedTuple takes them apart
     return value
 
 
@@ -158,7 +159,7 @@ def _described(value) -> str:
     if isinstance(value, (tuple, list)) and len(value) > 4:
         return f"a {type(value).__name__} of {len(value)}"
     text = repr(value)
-    return text if len(text) < 60 else f"{type(value).__name__}"
+    return text if len(text) < 60 and " at 0x" not in text else f"a {type(value).__name__}"
 
 
 # ---------------------------------------------------------------------------------------------------------------------
