@@ -136,8 +136,8 @@ def _copied(value):
     if isinstance(value, np.ndarray):
         return value.copy()
     if isinstance(value, (tuple, list)):
-        copies = map(_copied, value)
-        return type(value)(*copies) if hasattr(value, "_fields") else type(value)(copies)  # a NamedTuple takes them apart
+        copies, named = map(_copied, value), hasattr(value, "_fields")
+        return type(value)(*copies) if named else type(value)(copies)
     return value
 
 
