@@ -743,9 +743,7 @@ for line, remark in tries:
     surprises.append(-float(log_p[verb, line_ids[0, verb + 1]]))
 
 plots.show(
-    lesson_plots.bars(
-        names, surprises, "−log p of the verb (nats)", "Which verb does it expect?"
-    ),
+    lesson_plots.bars(names, surprises, "−log p of the verb (nats)", "Which verb does it expect?"),
     alt="Four sentences and the surprise of their verbs. In the two right ones the verb costs about 1.1 nats, as the rules "
     "say; in the two whose verb agrees with the nearest noun it costs several nats more.",
 )
