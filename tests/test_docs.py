@@ -9,6 +9,7 @@ import contextlib
 import importlib.util
 import io
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -193,6 +194,8 @@ def test_the_page_runs(page, tmp_path, monkeypatch):
             shown = run_cell(cell, f"{name_of(page)}, cell {number}", scope)
             claim = isinstance(shown, (bool, np.bool_))  # a page that shows a bare truth value says that it is so
             assert not claim or shown, f"cell {number} claims something that is not so:\n{cell}"
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")  # each page is a program of its own: its figures end with it
     assert get_backend() == "numpy"
     assert speed.use_batch_threads() == 1
 
