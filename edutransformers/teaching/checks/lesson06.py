@@ -13,7 +13,8 @@ SIZES = (((), 3, 4, 5, 2), ((2,), 5, 3, 4, 6), ((), 1, 2, 3, 4))
 @exercise(lesson=6)
 def check_soft_lookup(answer):
     for S, K, width in ((4, 5, 3), (3, 2, 4), (1, 3, 2)):
-        q, k, v = draw(K), draw(S, K), draw(S, width)
+        # So small that no softmax below gives all to one key: then some mistakes could not be told apart.
+        q, k, v = 0.6 * draw(K), 0.6 * draw(S, K), draw(S, width)
         scores = k @ q
         p = softmax(scores / K**0.5)
         same(
