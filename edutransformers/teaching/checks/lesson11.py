@@ -129,8 +129,8 @@ STACKS = ((6, 3), (7, 3), (5, 1), (4, 9), (7, 2))  # layers, size of a segment
 @exercise(lesson=11)
 def check_forward_in_segments(answer):
     for count, size in STACKS:
-        layers, watch = _stack(count, 3)
-        x, seed = draw(4, 3), int(np.random.default_rng().integers(1 << 30))
+        layers, watch = _stack(count, 6)
+        x, seed = draw(8, 6), int(np.random.default_rng().integers(1 << 30))
         seen, y = _plain(layers, x, seed)
         wanted = [(seen[start][0], seen[start][1]) for start in range(0, count, size)]
         masks = [cache.mask for _, _, cache in seen]
