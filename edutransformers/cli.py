@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import argparse
 import sys
+from importlib import import_module
+
+# Commands that read their own arguments, and where they are: imported when they are called.
+OWN_PARSERS = {
+    "train": (".training.recipes.command", "train"),
+    "run": (".pipelines.run_command", "run"),
+    "tokenize": (".teaching.tokens_command", "tokenize"),
+    "lessons": (".teaching.lessons_command", "lessons"),
+}
 
 
 def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
-    if arguments[:1] == ["train"]:  # its flags follow from dataclasses: it reads them itself
-        from .training.recipes.command import train
-
-        return train(arguments[1:])
-    if arguments[:1] == ["run"]:
-        from .pipelines.run_command import run
-
-        return run(arguments[1:])
-    if arguments[:1] == ["tokenize"]:
-        from .teaching.tokens_command import tokenize
-
-        return tokenize(arguments[1:])
-    if arguments[:1] == ["lessons"]:
-        from .teaching.lessons_command import lessons
-
-        return lessons(arguments[1:])
+    if arguments and arguments[0] in OWN_PARSERS:
+        module, function = OWN_PARSERS[arguments[0]]
+        return getattr(import_module(module, __package__), function)(arguments[1:])
     parser = argparse.ArgumentParser(
         prog="edutransformers",
         description="Transformers from scratch in plain NumPy and CuPy: every backward pass written by hand.",

@@ -163,6 +163,23 @@ def gradient_check(
     return GradientReport(comparisons)
 
 
+def numerical_gradient(f, x: np.ndarray, h: float = 1e-5) -> np.ndarray:
+    """(f(x + h) − f(x − h)) / 2h for every number of x, one after the other -> an array like x
+
+    f is a function of an array like x, to one number. While it is called, x itself is changed and then put back, so f
+    may as well read x from where it stands. Lesson 01 derives it.
+    """
+    gradient = np.zeros_like(x)
+    for place in np.ndindex(x.shape):
+        kept = x[place]
+        x[place] = kept + h
+        above = f(x)
+        x[place] = kept - h
+        gradient[place] = (above - f(x)) / (2 * h)
+        x[place] = kept
+    return gradient
+
+
 def assert_gradients(module: Module, *inputs, **options) -> GradientReport:
     """`gradient_check`, raising `AssertionError` with the report when a gradient is wrong."""
     report = gradient_check(module, *inputs, **options)

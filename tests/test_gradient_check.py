@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from edutransformers.functional.softmax import softmax
-from edutransformers.gradient_check import Function, assert_gradients, gradient_check
+from edutransformers.gradient_check import Function, assert_gradients, gradient_check, numerical_gradient
 from edutransformers.layers import Dropout, Embedding, LayerNorm, Linear, Sequential
 from edutransformers.losses import CrossEntropyLoss, MSELoss
 from edutransformers.module import Module, Parameter, keep
@@ -232,3 +232,12 @@ def test_runs_on_the_device(fake_cupy, rng):
     layer = Sequential(Linear(4, 3), LayerNorm(3)).to("cuda")
     assert gradient_check(layer, fake_cupy.asarray(rng.standard_normal((2, 4))))
     assert not gradient_check(GammaOutsideTheSums(4).to("cuda"), fake_cupy.asarray(rng.standard_normal((2, 4))))
+
+
+def test_numerical_gradient_puts_back_what_it_changed():
+    x, w = np.random.default_rng(0).standard_normal((2, 2, 3, 4))
+    kept = x.copy()
+    gradient = numerical_gradient(lambda x: float((w * x**3).sum()), x)
+    np.testing.assert_allclose(gradient, 3 * w * x**2, atol=1e-8)
+    np.testing.assert_array_equal(numerical_gradient(lambda _: float((w * x**3).sum()), x), gradient)
+    np.testing.assert_array_equal(x, kept)

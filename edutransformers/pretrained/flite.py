@@ -28,7 +28,7 @@ PHONES = {
 class Flite:
     """The program, installed or in a Debian package that was unpacked under `root`.
 
-    samples = Flite().spell("4B7", "slt", stretch=1.1, pitch=180, pauses=[True, False])     # (N,) float32 at `rate`
+    samples = Flite().spell("4B7", "slt", stretch=1.1, pitch=180, pauses=[True, False], rate=8000)     # (N,) float32
     """
 
     def __init__(self, root: str | Path = "/"):
@@ -39,7 +39,7 @@ class Flite:
         self._environment = {**os.environ, "LD_LIBRARY_PATH": os.pathsep.join(libraries)} if libraries else None
 
     def spell(self, text: str, voice: str, stretch: float, pitch: float, pauses, rate: int) -> np.ndarray:
-        """The symbols of a text; pauses[i] says whether there is one behind symbol i. Longer with a larger stretch."""
+        """The symbols of a text, at `rate` samples a second; pauses[i]: is there one behind symbol i (but the last)?"""
         phones = "pau"
         for place, symbol in enumerate(text):
             phones += " " + PHONES[symbol] + (" pau" if place + 1 == len(text) or pauses[place] else "")

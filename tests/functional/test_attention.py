@@ -114,14 +114,18 @@ def test_long_sequences_do_not_keep_their_weights(rng):
 
 
 @pytest.mark.parametrize("T", [40, 400])
-def test_keys_behind_the_last_that_is_seen_are_not_read(rng, T):
-    """Padding at the end, and of a causal mask the corner of later keys: whatever stands there, even NaN."""
+def test_keys_behind_the_last_that_is_seen_are_not_read(rng, monkeypatch, T):
+    """Padding at the end, and of a causal mask the corner of later keys: whatever stands there, even NaN. What belongs
+    to them in a result is 0, whatever stood in its memory before."""
     q, k, v, dcontext = rng.standard_normal((4, 1, 2, T, 4))
     visible = causal_visible(T, T) & (np.arange(T) < T - 9)
-    wanted, cache = attention(q, k, v, visible=visible, return_weights=True)
+    options = {"visible": visible, "bias": rng.standard_normal((1, 2, T, T)), "head_mask": np.full((1, 2, 1, 1), 0.5)}
+    wanted, cache = attention(q, k, v, **options, return_weights=True)
     gradients = attention_backward(dcontext, cache)
+    assert not gradients[3][:, :, :, -9:].any()
     k[:, :, -9:] = v[:, :, -9:] = np.nan
-    found, cache = attention(q, k, v, visible=visible, return_weights=True)
+    monkeypatch.setattr(np, "empty", lambda shape, dtype: np.full(shape, np.nan, dtype))
+    found, cache = attention(q, k, v, **options, return_weights=True)
     assert_same(found, wanted, "context and weights")
     assert_same(attention_backward(dcontext, cache), gradients, "gradients")
 

@@ -12,12 +12,26 @@ import importlib
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from edutransformers.teaching.checker import CheckFailed, Exercise
 
 LESSONS = Path(__file__).resolve().parents[2] / "lessons"
 TIMES = 5  # each answer is checked so often, as the inputs are drawn anew
+
+
+def in_float32(function):
+    """The function of the same inputs in float32, also inside of tuples, lists and dictionaries."""
+
+    def narrow(value):
+        if isinstance(value, np.ndarray):
+            return value.astype("float32") if value.dtype.kind == "f" else value
+        if isinstance(value, dict):
+            return {name: narrow(part) for name, part in value.items()}
+        return type(value)(map(narrow, value)) if isinstance(value, (tuple, list)) else value
+
+    return lambda *inputs: function(*map(narrow, inputs))
 
 
 def suite_of(lesson: int, right: dict, wrong: dict):

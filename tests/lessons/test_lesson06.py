@@ -3,7 +3,7 @@
 import numpy as np
 
 from edutransformers.functional.softmax import softmax, softmax_backward
-from tests.lessons.common import suite_of
+from tests.lessons.common import in_float32, suite_of
 
 
 def turned(x):
@@ -12,10 +12,6 @@ def turned(x):
 
 def root(q):
     return np.sqrt(q.shape[-1])
-
-
-def float32(*arrays):
-    return tuple(array.astype("float32") for array in arrays)
 
 
 # --- one look-up ---
@@ -171,19 +167,19 @@ RIGHT = {
         "two lines": lookup,
         "loops and a list": lookup_in_loops,
         "in place": lookup_in_place,
-        "float32": lambda q, k, v: lookup(*float32(q, k, v)),
+        "float32": in_float32(lookup),
     },
     "attention_forward": {
         "matrices": forward,
         "the query scaled first": forward_scaled_first,
         "query by query": forward_query_by_query,
-        "float32": lambda q, k, v: forward(*float32(q, k, v)),
+        "float32": in_float32(forward),
         "a list of two": lambda q, k, v: list(forward(q, k, v)),
     },
     "mixture_backward": {
         "matrices": mixture,
         "loops": mixture_in_loops,
-        "float32": lambda dc, P, v: mixture(*float32(dc, P, v)),
+        "float32": in_float32(mixture),
         "einsum": lambda dc, P, v: (
             np.einsum("...tr,...sr->...ts", dc, v),
             np.einsum("...ts,...tr->...sr", P, dc),
@@ -193,13 +189,13 @@ RIGHT = {
         "the box": backward,
         "in place": backward_in_place,
         "by the outputs": backward_by_the_outputs,
-        "float32": lambda *arrays: backward(*float32(*arrays)),
+        "float32": in_float32(backward),
     },
     "self_attention_backward": {
         "sums": self_backward,
         "text by text": self_backward_text_by_text,
         "as one linear map": self_backward_as_one_map,
-        "float32": lambda dc, cache: self_backward(*float32(dc), float32(*cache)),
+        "float32": in_float32(self_backward),
     },
 }
 

@@ -4,15 +4,11 @@ import numpy as np
 
 from edutransformers.functional.linear import linear_backward
 from edutransformers.functional.softmax import softmax, softmax_backward
-from tests.lessons.common import suite_of
+from tests.lessons.common import in_float32, suite_of
 
 
 def turned(x):
     return x.swapaxes(-1, -2)
-
-
-def float32(*arrays):
-    return tuple(array.astype("float32") if isinstance(array, np.ndarray) else array for array in arrays)
 
 
 # --- splitting ---
@@ -225,13 +221,13 @@ RIGHT = {
         "the four steps": heads,
         "one by one": heads_one_by_one,
         "in place": heads_in_place,
-        "float32": lambda *arrays: heads(*float32(*arrays)),
+        "float32": in_float32(heads),
     },
     "multi_head_backward": {
         "one product": layer,
         "three products": layer_in_three,
         "text by text": layer_text_by_text,
-        "float32": lambda dy, cache: layer(*float32(dy), float32(*cache)),
+        "float32": in_float32(layer),
     },
 }
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from edutransformers.functional.activations import gelu
 from edutransformers.layers import FeedForward
-from tests.lessons.common import suite_of
+from tests.lessons.common import in_float32, suite_of
 
 
 def forward(x, w1, b1, w2, b2):
@@ -27,15 +27,6 @@ def forward_token_by_token(x, w1, b1, w2, b2):
         h[place], slope[place] = gelu(w1 @ x[place] + b1, derivative=True)
         y[place] = w2 @ h[place] + b2
     return y, (x, slope, h)
-
-
-def in_float32(function):
-    def narrow(value):
-        if isinstance(value, tuple):
-            return tuple(narrow(part) for part in value)
-        return value.astype("float32") if isinstance(value, np.ndarray) else value
-
-    return lambda *inputs: function(*map(narrow, inputs))
 
 
 def rows(x):

@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 
-from tests.lessons.common import LESSONS, suite_of
+from tests.lessons.common import LESSONS, in_float32, suite_of
 
 _cells = re.split(r"^# %%.*$", (LESSONS / "09_bert.py").read_text(encoding="utf-8"), flags=re.M)
 (_given,) = (cell for cell in _cells if "def attention_backward(" in cell)
@@ -21,14 +21,6 @@ feed_forward, feed_forward_backward = parts["feed_forward"], parts["feed_forward
 
 NORMS = ("attention_norm", "output_norm")
 TYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "U8": "u1"}
-
-
-def in_float32(value):
-    if isinstance(value, np.ndarray):
-        return value.astype("float32") if value.dtype.kind == "f" else value
-    if isinstance(value, dict):
-        return {name: in_float32(part) for name, part in value.items()}
-    return tuple(in_float32(part) for part in value)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -148,7 +140,7 @@ def backward_without_attention(dy, cache, w, heads, visible):
 
 
 def backward_in_float32(dy, cache, w, heads, visible):
-    return backward_of()(in_float32(dy), in_float32(cache), in_float32(w), heads, visible)
+    return in_float32(backward_of())(dy, cache, w, heads, visible)
 
 
 def backward_as_lists(dy, cache, w, heads, visible):
@@ -232,13 +224,13 @@ RIGHT = {
         "the sum": embeddings,
         "loops": embeddings_looped,
         "in place": embeddings_in_place,
-        "float32": lambda ids, segments, w: embeddings(ids, segments, in_float32(w)),
+        "float32": in_float32(embeddings),
     },
     "bert_layer": {
         "the four lines": layer,
         "in place": layer_in_place,
         "lists": layer_as_lists,
-        "float32": lambda x, w, heads, visible: layer(in_float32(x), in_float32(w), heads, visible),
+        "float32": in_float32(layer),
     },
     "bert_layer_backward": {
         "the mirror": backward_of(),

@@ -6,7 +6,7 @@ import numpy as np
 
 from edutransformers.audio import collapse_path
 from edutransformers.functional.convolution import convolution, convolution_backward
-from tests.lessons.common import suite_of
+from tests.lessons.common import in_float32, suite_of
 
 
 def windows(x, K, stride):
@@ -32,12 +32,6 @@ def convolution_by_windows_backward(dy, x, weight, stride):
     for t, k in itertools.product(range(dy.shape[2]), range(weight.shape[2])):
         dx[:, :, stride * t + k] += dy[:, :, t] @ weight[:, :, k]
     return dx, np.einsum("bot,bitk->oik", dy, windows(x, weight.shape[2], stride)), dy.sum(axis=2).sum(axis=0)
-
-
-def in_float32(backward):
-    return lambda dy, x, weight, stride: [
-        d.astype("float32") for d in backward(*(a.astype("float32") for a in (dy, x, weight)), stride)
-    ]
 
 
 def overwriting_backward(dy, x, weight, stride):
