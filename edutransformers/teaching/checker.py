@@ -150,7 +150,8 @@ def _explain_error(error: Exception) -> str:
         frame = frames[0]
         line = linecache.getline(frame.filename, frame.lineno).strip() or frame.line or ""
         where = f"\n  in its line {frame.lineno}: {line}"
-    return f"{_run.get().name} stopped with {type(error).__name__}: {error}{where}"
+    because = "a cell above that makes it has not been run, or the name is misspelt" if type(error) is NameError else ""
+    return f"{_run.get().name} stopped with {type(error).__name__}: {error}{where}{_sentence(because)}"
 
 
 def _described(value) -> str:
@@ -159,7 +160,9 @@ def _described(value) -> str:
     if isinstance(value, (tuple, list)) and len(value) > 4:
         return f"a {type(value).__name__} of {len(value)}"
     text = repr(value)
-    return text if len(text) < 60 and " at 0x" not in text else f"a {type(value).__name__}"
+    if len(text) < 60 and " at 0x" not in text:
+        return text
+    return f"a {type(value).__name__}" + (f" of {len(value)}" if isinstance(value, (tuple, list)) else "")
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -182,9 +185,13 @@ def same(
     sizes     {"B": 4, "D": 3}: sizes to name a wrong factor by, such as "1/B of what is expected"
     """
     _run.get().comparisons += 1
-    got, wanted = _numbers(got, name), np.asarray(wanted)
+    returned, got, wanted = got, _numbers(got, name), np.asarray(wanted)
     if got.shape != wanted.shape:
-        because = _mistake_made(got, wanted, mistakes, tolerance) or explain_shape(got, wanted)
+        because = (
+            _mistake_made(got, wanted, mistakes, tolerance)
+            or _too_many_things(returned, wanted)
+            or explain_shape(got, wanted)
+        )
         raise CheckFailed(f"{name} has the wrong shape: got {got.shape}, expected {wanted.shape}{_sentence(because)}")
     if wanted.dtype.kind in "biu":
         allowed = 0.0
@@ -220,6 +227,8 @@ def same_all(
 ) -> None:
     """`same` for an answer that returns several things: wanted {"dx": …, "dweight": …}, in this order."""
     names = ", ".join(wanted)
+    if isinstance(got, np.ndarray) and got.shape == (len(wanted),) and not any(map(np.ndim, wanted.values())):
+        got = list(got)  # a number each
     if not isinstance(got, (tuple, list)):
         raise CheckFailed(f"expected {len(wanted)} things, ({names}), but one was returned: {_described(got)}")
     if len(got) != len(wanted):
@@ -271,6 +280,12 @@ def _mistake_made(got, wanted, mistakes, tolerance) -> str | None:
             scale = float(np.abs(np.nan_to_num(wrong.astype(np.float64), posinf=0, neginf=0)).max(initial=0))
             if np.allclose(got, wrong, rtol=0, atol=tolerance * max(scale, 1e-6), equal_nan=True):
                 return words
+    return None
+
+
+def _too_many_things(returned, wanted) -> str | None:
+    if isinstance(returned, tuple) and any(np.shape(part) == wanted.shape for part in returned):
+        return f"a tuple of {len(returned)} was returned, where one array is expected"
     return None
 
 

@@ -111,6 +111,10 @@ def test_a_line_of_the_answer_that_fails_is_shown():
     assert ": return y.no_such_thing" in message
 
 
+def test_a_name_from_a_cell_that_was_not_run():
+    assert "a cell above that makes it has not been run" in said(check_double, lambda x: twice * x)  # noqa: F821
+
+
 def test_not_written_yet():
     def answer(x):
         raise NotImplementedError("double")
@@ -164,6 +168,19 @@ def test_several_results():
     assert "→ twice" in said(check_with(lambda: same_all((2 * a, b), {"da": a, "db": b}, {"da": {"twice": 2 * a}})))
     assert "expected 2 things, (da, db), but 1 were" in said(check_with(lambda: same_all((a,), {"da": a, "db": b})))
     assert "but one was returned" in said(check_with(lambda: same_all(a, {"da": a, "db": b})))
+
+
+def test_a_row_of_numbers_is_several_results(capsys):
+    check_with(lambda: same_all(np.array([1.0, 2.0]), {"a": 1.0, "b": 2.0}))()
+    assert "2 comparisons" in capsys.readouterr().out
+    message = said(check_with(lambda: same_all(np.ones(3), {"a": 1.0, "b": 2.0})))
+    assert "expected 2 things" in message
+
+
+def test_several_results_where_one_is_expected():
+    message = said(check_double, lambda x: (2 * x, x))
+    assert "a tuple of 2 was returned, where one array is expected" in message
+    assert "but is a tuple of 2" in said(check_double, lambda x: (2 * x, x[:1]))
 
 
 def test_what_is_no_array():
