@@ -19,6 +19,7 @@ from .batch_feature import BatchFeature
 from .checkpoints import CheckpointNotFoundError, resolve_file
 from .checkpoints.config_file import read_json
 from .checkpoints.resolve import split_hub_arguments
+from .checkpoints.sharing import PushToHub, check_not_pushed
 from .checkpoints.write import write_files
 
 __all__ = ["PREPROCESSOR_FILE", "PROCESSOR_FILE", "BatchFeature", "Preprocessor", "read_preprocessor"]
@@ -48,7 +49,7 @@ def read_preprocessor(name: str | os.PathLike, kind: str, **hub) -> dict:
     return read_json(path)
 
 
-class Preprocessor:
+class Preprocessor(PushToHub):
     """Base of image processors and feature extractors: settings are attributes, and come back from a file unchanged.
 
     A subclass names its `kind`, takes its settings as keyword arguments and gives the rest to `super().__init__`, which
@@ -108,8 +109,7 @@ class Preprocessor:
 
     def save_pretrained(self, save_directory: str | os.PathLike, push_to_hub: bool = False, **kwargs) -> list[str]:
         """Write preprocessor_config.json into a folder, which is made if need be; returns its path in a list."""
-        if push_to_hub:
-            raise ValueError("push_to_hub=True is not supported; save to a folder and upload it with huggingface_hub")
+        check_not_pushed(push_to_hub)
         if os.path.isfile(save_directory):
             raise NotADirectoryError(f"{save_directory} is a file; expected a folder to save into")
         files = {PREPROCESSOR_FILE: self.to_json_string()}

@@ -12,6 +12,7 @@ import os
 from importlib import import_module
 
 from .checkpoints.resolve import split_hub_arguments
+from .checkpoints.sharing import PushToHub, check_not_pushed
 from .preprocessor import Preprocessor
 
 # part -> the name under which a call's arguments for it alone are given
@@ -23,7 +24,7 @@ AUTO_CLASS = {
 }
 
 
-class Processor:
+class Processor(PushToHub):
     """Base of processors. A subclass says in `attributes` which parts it has, and in `__call__` what they get.
 
     The parts are attributes of these names: `processor.tokenizer`.
@@ -71,8 +72,7 @@ class Processor:
 
     def save_pretrained(self, save_directory: str | os.PathLike, push_to_hub: bool = False, **kwargs) -> None:
         """Write all parts into a folder, which is made if need be; AutoProcessor finds this class there again."""
-        if push_to_hub:
-            raise ValueError("push_to_hub=True is not supported; save to a folder and upload it with huggingface_hub")
+        check_not_pushed(push_to_hub)
         for name in self.attributes:
             part = getattr(self, name)
             if isinstance(part, Preprocessor):

@@ -93,7 +93,7 @@ def test_what_it_says_without_a_file(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(NotADirectoryError, match="expected a folder"):
         Pictures().save_pretrained(tmp_path / "file")
-    with pytest.raises(ValueError, match="push_to_hub"):
+    with pytest.raises(ValueError, match="call push_to_hub"):
         Pictures().save_pretrained(tmp_path, push_to_hub=True)
 
 

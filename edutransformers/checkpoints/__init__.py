@@ -9,6 +9,7 @@
     read.py               all of these behind one function: name -> {tensor name: lazily read tensor} (tensors.py)
     names.py              old and new spellings of tensor names, base model and head
     load.py, save.py      a whole model in and out; config_file.py: its config.json; write.py: files, safely replaced
+    sharing.py            the files of a model, tokenizer, … to the hub: push_to_hub
 
 Checkpoints are untrusted: see docs/checkpoints/index.md for what is checked.
 """
@@ -21,6 +22,7 @@ _HOME = {  # public name -> the file it lives in; imported when first asked for
     "CheckpointNotFoundError": "errors",
     "MismatchedSizesError": "errors",
     "LazyTensor": "tensors",
+    "PushToHub": "sharing",
     "load_config": "config_file",
     "load_model": "load",
     "read_checkpoint": "read",

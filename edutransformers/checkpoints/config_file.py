@@ -9,6 +9,7 @@ from pathlib import Path
 from ..logging import get_logger
 from .errors import CheckpointFormatError, CheckpointNotFoundError, explain_wrong_file
 from .resolve import commit_of, resolve_file, split_hub_arguments
+from .sharing import check_not_pushed
 from .write import write_files
 
 logger = get_logger(__name__)
@@ -79,8 +80,7 @@ def load_config(config_class, name: str | os.PathLike, *, return_unused_kwargs: 
 
 def save_config(config, folder: str | os.PathLike, **kwargs) -> None:
     """Write config.json into a folder, which is made if need be. An interrupted save leaves the old file."""
-    if kwargs.pop("push_to_hub", False):
-        raise ValueError("push_to_hub=True is not supported; save to a folder and upload it with huggingface_hub")
+    check_not_pushed(kwargs.pop("push_to_hub", False))
     write_files(folder, {CONFIG_NAME: lambda file: file.write(config_text(config))})
 
 

@@ -14,6 +14,7 @@ from .config_file import CONFIG_NAME, config_text
 from .read import with_variant
 from .safetensors_file import stored_dtype, total_bytes, write_safetensors
 from .sharded import SAVE_MARK, index_text, parse_size, split
+from .sharing import check_not_pushed
 from .tensors import count, dtype_name, item_size
 from .torch_bin_writer import write_torch_bin
 from .write import write_files
@@ -42,8 +43,7 @@ def save_model(
 
     Raises `ValueError` for options that can't be had, OSError when the folder can't be written.
     """
-    if push_to_hub:
-        raise ValueError("push_to_hub=True is not supported; save to a folder and upload it with huggingface_hub")
+    check_not_pushed(push_to_hub)
     unknown = set(ignored) - {"token", "use_auth_token", "save_function", "save_peft_format"}
     if unknown:
         raise TypeError(f"save_pretrained got an unknown argument {sorted(unknown)[0]!r}")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..checkpoints.sharing import PushToHub
 from ..logging import get_logger
 
 logger = get_logger(__name__)
@@ -75,7 +76,7 @@ OF_SAMPLING = ("temperature", "top_k", "top_p", "min_p", "typical_p", "epsilon_c
 FILE = "generation_config.json"
 
 
-class GenerationConfig:
+class GenerationConfig(PushToHub):
     """The settings of `generate`, by the original's names and with its defaults.
 
     max_length, max_new_tokens   tokens at most: with the prompt, or without it (which outranks the former)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from ..backend import array_module, default_generator
+from ..checkpoints.sharing import PushToHub
 from ..layers import Linear
 from ..module import Module, initializing, skip_initialization
 from .configuration import PretrainedConfig
 from .resizing import resize_vocabulary, resized_vocabulary
 
 
-class PreTrainedModel(Module):
+class PreTrainedModel(Module, PushToHub):
     """A model with a config, weights that can be drawn, loaded and saved, and outputs by name.
 
     A subclass creates its layers in `build(config)`; the constructor calls it, ties shared weights, and draws the

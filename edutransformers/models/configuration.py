@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 
+from ..checkpoints.sharing import PushToHub
 from ..logging import get_logger
 
 logger = get_logger(__name__)
@@ -13,7 +14,7 @@ logger = get_logger(__name__)
 _NOT_COMPARED = ("transformers_version", "_name_or_path", "_commit_hash", "_attn_implementation", "dtype")
 
 
-class PretrainedConfig:
+class PretrainedConfig(PushToHub):
     """A model's hyperparameters as attributes. Subclasses name theirs, with the original's names and defaults.
 
     Unknown keyword arguments become attributes too, so a config.json of any version keeps all its fields when it is

@@ -30,12 +30,13 @@ from edutransformers.tokenizers.tokenizer_json import read_tokenizer_json
 from edutransformers.tokenizers.truncation import Truncation
 from edutransformers.tokenizers.vocabulary import VocabularyMixin
 
+from ..checkpoints.sharing import PushToHub
 from ..logging import get_logger
 
 logger = get_logger(__name__)
 
 
-class PreTrainedTokenizer(VocabularyMixin, SpecialTokensMixin, ChatTemplateMixin):
+class PreTrainedTokenizer(VocabularyMixin, SpecialTokensMixin, ChatTemplateMixin, PushToHub):
     """A tokenizer as the original's: call it on text, get a `BatchEncoding` for a model.
 
     Keyword arguments of every tokenizer: `model_max_length`, `padding_side`, `truncation_side` ("right" or "left"),

@@ -7,7 +7,7 @@ _TORCH_PROCESSES = "it is about torch's processes; here `mpiexec -n N` starts th
 _COMPILER = "it is for torch's compilers; here the code that you read is the code that runs"
 _AMP = "it chooses between torch's kinds of mixed precision; here there is one, see fp16"
 _BFLOAT16 = "NumPy and CuPy have no bfloat16; fp16=True is mixed precision with float16"
-_HUB = "nothing is uploaded here; save_model() writes a folder, and huggingface_hub's upload_folder uploads it"
+_HUB = "the Trainer uploads nothing; after training call model.push_to_hub('owner/name')"
 _BATCH = "it was renamed per_device_{}_batch_size"
 _ONE_MACHINE = "here the main process alone logs and saves"
 

@@ -1,8 +1,10 @@
-"""A stand-in for the Hugging Face hub on this machine's loopback: as much of its HTTP as a download needs."""
+"""A stand-in for the Hugging Face hub on this machine's loopback: as much of its HTTP as downloads and uploads need."""
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import json
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,6 +20,10 @@ class Hub:
         self.files = files
         self.requests: list[tuple[str, str, str | None]] = []
         self.gated: set[str] = set()
+        self.account = "me"
+        self.writers: set[str] | None = None  # tokens that may write; None: everybody may
+        self.commits: list[dict] = []  # the header of each commit: summary, description
+        self.created: list[dict] = []  # how each repository was asked for
         self.broken = False
         self.address = ""
 
@@ -39,6 +45,33 @@ class Hub:
         etag = hashlib.sha1(body).hexdigest()
         return 200, {"ETag": f'"{etag}"', "X-Repo-Commit": COMMIT, "X-Linked-Size": str(len(body))}, body
 
+    def write(self, path: str, body: bytes, token: str | None) -> tuple[int, dict[str, str], bytes]:
+        """A new repository, the question how each file is to be sent (all in the commit itself), or a commit."""
+        if self.writers is not None and token not in self.writers:
+            return 401, {"X-Error-Message": "Invalid username or password."}, b""
+        path = unquote(path.partition("?")[0])
+        if path == "/api/repos/create":
+            wanted = json.loads(body)
+            name = f"{wanted.get('organization') or self.account}/{wanted['name']}"
+            answer = json.dumps({"url": f"{self.address}/{name}"}).encode()
+            if name in self.files:
+                return 409, {"X-Error-Message": "You already created this model repo"}, answer
+            self.files[name] = {}
+            self.created.append(wanted)
+            return 200, {}, answer
+        if "/preupload/" in path:
+            files = [{**file, "uploadMode": "regular", "shouldIgnore": False} for file in json.loads(body)["files"]]
+            return 200, {}, json.dumps({"files": files}).encode()
+        repository = path.removeprefix("/api/models/").partition("/commit/")[0]
+        for entry in map(json.loads, body.splitlines()):
+            if entry["key"] == "header":
+                self.commits.append(entry["value"])
+            else:
+                file = entry["value"]
+                self.files[repository][file["path"]] = base64.b64decode(file["content"])
+        address = f"{self.address}/{repository}/commit/{COMMIT}"
+        return 200, {}, json.dumps({"success": True, "commitUrl": address, "commitOid": COMMIT}).encode()
+
 
 @contextmanager
 def serve(hub: Hub):
@@ -46,16 +79,21 @@ def serve(hub: Hub):
 
     class Handler(BaseHTTPRequestHandler):
         def respond(self):
-            hub.requests.append((self.command, self.path, self.headers.get("Authorization")))
-            status, headers, body = hub.answer(self.command, self.path)
+            token = self.headers.get("Authorization")
+            hub.requests.append((self.command, self.path, token))
+            if self.command == "POST":
+                sent = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                status, headers, body = hub.write(self.path, sent, token)
+            else:
+                status, headers, body = hub.answer(self.command, self.path)
             self.send_response(status)
             for name, value in {"Content-Length": str(len(body)), **headers}.items():
                 self.send_header(name, value)
             self.end_headers()
-            if self.command == "GET":
+            if self.command != "HEAD":
                 self.wfile.write(body)
 
-        do_GET = do_HEAD = respond
+        do_GET = do_HEAD = do_POST = respond
 
         def log_message(self, *arguments):
             pass

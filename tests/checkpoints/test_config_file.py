@@ -51,5 +51,5 @@ def test_saving_keeps_the_old_file_when_interrupted(folder, monkeypatch):
     with pytest.raises(RuntimeError):
         save_config(Broken(), folder)
     assert json.loads((folder / "config.json").read_text())["width"] == 6
-    with pytest.raises(ValueError, match="push_to_hub=True is not supported"):
+    with pytest.raises(ValueError, match="call push_to_hub"):
         save_config(ToyConfig(), folder, push_to_hub=True)

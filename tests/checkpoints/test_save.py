@@ -106,7 +106,7 @@ class TestFiles:
         [
             ({"dtype": "int8"}, ValueError, "dtype is 'int8'"),
             ({"max_shard_size": "big"}, ValueError, "max_shard_size is 'big'"),
-            ({"push_to_hub": True}, ValueError, "push_to_hub=True is not supported"),
+            ({"push_to_hub": True}, ValueError, "call push_to_hub"),
             ({"nonsense": 1}, TypeError, "unknown argument 'nonsense'"),
         ],
     )
