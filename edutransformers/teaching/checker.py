@@ -22,6 +22,7 @@ any order, in place, in NumPy or CuPy.
 from __future__ import annotations
 
 import linecache
+import re
 import traceback
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
@@ -150,8 +151,24 @@ def _explain_error(error: Exception) -> str:
         frame = frames[0]
         line = linecache.getline(frame.filename, frame.lineno).strip() or frame.line or ""
         where = f"\n  in its line {frame.lineno}: {line}"
-    because = "a cell above that makes it has not been run, or the name is misspelt" if type(error) is NameError else ""
+    because = _cause_of(error)
     return f"{_run.get().name} stopped with {type(error).__name__}: {error}{where}{_sentence(because)}"
+
+
+def _cause_of(error: Exception) -> str | None:
+    """What NumPy's and Python's words mean here."""
+    if type(error) is NameError:
+        return "a cell above that makes it has not been run, or the name is misspelt"
+    text = str(error)
+    if found := re.search(r"matmul: Input operand 1 .*\(size (\d+) is different from (\d+)\)", text):
+        right, left = found.groups()
+        return (
+            f"`@` sums over the last axis of its left array and the last but one of its right: these are {left} and "
+            f"{right} long here, and must be equal. Is one of the two to be transposed?"
+        )
+    if isinstance(error, ValueError) and "setting an array element with a sequence" in text:
+        return "a tuple or list of arrays was used as one array: does a function called there return several things?"
+    return None
 
 
 def _described(value) -> str:
@@ -215,8 +232,9 @@ def same(
     because = _mistake_made(got, wanted, mistakes, tolerance) or explain_numbers(got_wide, wanted_wide, sizes or {})
     at = f"worst at {list(map(int, place))}: " if off.ndim else ""
     how_many = f"\n  {(off > allowed).sum()} of {off.size} numbers are wrong" if off.size > 1 else ""
+    what = f"has the right shape {got.shape}, but wrong numbers" if off.ndim else "is wrong"
     raise CheckFailed(
-        f"{name} has the right shape {got.shape}, but wrong numbers\n"
+        f"{name} {what}\n"
         f"  {at}got {_shown(got[place])}, expected {_shown(wanted[place])}; "
         f"off by {off[place]:.2g}, allowed {allowed:.2g}{how_many}{_sentence(because)}"
     )
@@ -234,7 +252,12 @@ def same_all(
     if len(got) != len(wanted):
         raise CheckFailed(f"expected {len(wanted)} things, ({names}), but {len(got)} were returned")
     for value, (name, right) in zip(got, wanted.items()):
-        same(value, right, name, (mistakes or {}).get(name), **options)
+        others = {
+            f"that is {other}: the order is {names}": wanted[other]
+            for other in wanted
+            if other != name and np.any(wanted[other])  # zeros may be anything
+        }
+        same(value, right, name, {**(mistakes or {}).get(name, {}), **others}, **options)
 
 
 def equal(got, wanted, name: str, mistakes: Mapping[str, Any] | None = None) -> None:

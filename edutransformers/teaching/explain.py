@@ -23,6 +23,9 @@ def explain_shape(got: np.ndarray, wanted: np.ndarray) -> str | None:
         summed = _sum_down_to(got, wanted.shape)
         if summed is not None and _close(summed, wanted):
             return "summed over its first axes it would be right: that sum is missing"
+        axis = _axis_to_join(got, wanted)
+        if axis is not None:
+            return f"these are the right pieces; np.concatenate(pieces, axis={axis}) puts them together"
         return f"{_counted(got.ndim - wanted.ndim, 'axis is', 'axes are')} too many: is a sum missing?"
     return None
 
@@ -87,6 +90,17 @@ def _where_wrong(off: np.ndarray) -> str | None:
             place = {0: "first", off.shape[axis] - 1: "last"}.get(int(wrong[0]))
             where = f"the {place}" if place else f"number {wrong[0]}"
             return f"only {where} along axis {axis} is wrong"
+    return None
+
+
+def _axis_to_join(pieces: np.ndarray, wanted: np.ndarray) -> int | None:
+    """The axis along which pieces[0], pieces[1], … make up what is wanted."""
+    if pieces.ndim != wanted.ndim + 1 or not len(pieces):
+        return None
+    for axis in range(wanted.ndim):
+        joined = np.concatenate(list(pieces), axis=axis)
+        if joined.shape == wanted.shape and _close(joined, wanted):
+            return axis
     return None
 
 

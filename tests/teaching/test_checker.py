@@ -115,6 +115,29 @@ def test_a_name_from_a_cell_that_was_not_run():
     assert "a cell above that makes it has not been run" in said(check_double, lambda x: twice * x)  # noqa: F821
 
 
+def test_shapes_that_do_not_fit_in_a_product():
+    message = said(check_double, lambda x: np.ones((5, 2)) @ x)
+    assert "these are 2 and 3 long here, and must be equal" in message
+    message = said(check_double, lambda x: np.ones((1, 2)) @ np.ones((4, 7)))
+    assert "these are 2 and 4 long here" in message
+
+
+def test_a_pair_used_as_one_array():
+    def answer(x):
+        y = np.empty_like(x)
+        y[...] = (2 * x, x[:1])
+        return y
+
+    assert "return several things?" in said(check_double, answer)
+
+
+def test_pieces_that_were_not_put_together():
+    x = draw(2, 6, 3)
+    pieces = [x[:, :2], x[:, 2:4], x[:, 4:]]
+    assert "np.concatenate(pieces, axis=1) puts them together" in said(check_with(lambda: same(pieces, x, "x")))
+    assert "1 axis is too many" in said(check_with(lambda: same(pieces[::-1], x, "x")))
+
+
 def test_not_written_yet():
     def answer(x):
         raise NotImplementedError("double")
@@ -168,6 +191,11 @@ def test_several_results():
     assert "→ twice" in said(check_with(lambda: same_all((2 * a, b), {"da": a, "db": b}, {"da": {"twice": 2 * a}})))
     assert "expected 2 things, (da, db), but 1 were" in said(check_with(lambda: same_all((a,), {"da": a, "db": b})))
     assert "but one was returned" in said(check_with(lambda: same_all(a, {"da": a, "db": b})))
+    for wanted in ({"da": a, "db": b}, {"da": a, "db": a[::-1]}):  # also where the shapes are the same
+        message = said(check_with(lambda wanted=wanted: same_all([*wanted.values()][::-1], wanted)))
+        assert "→ that is db: the order is da, db" in message
+    message = said(check_with(lambda: same_all((3.0, 5.0), {"sum": 4.0, "product": 5.0})))
+    assert message == "sum is wrong\n  got 3, expected 4; off by 1, allowed 0.0004"
 
 
 def test_a_row_of_numbers_is_several_results(capsys):
