@@ -46,10 +46,10 @@ class CheckFailed(AssertionError):
 
 
 class _Run:
-    """One call of a checker: how many comparisons were made, and what the answer was last called with."""
+    """One call of a checker: how many comparisons, what the answer was last called with, what it returned as lists."""
 
     def __init__(self, name: str):
-        self.name, self.comparisons, self.inputs = name, 0, ()
+        self.name, self.comparisons, self.inputs, self.lists = name, 0, (), {}
 
 
 _run: ContextVar[_Run] = ContextVar("run")
@@ -83,6 +83,8 @@ class Exercise:
             raise RuntimeError(f"{self.__name__} compared nothing")
         record_try(self.name, self.lesson, solved=True)
         print(f"{self.name}: right ({run.comparisons} comparison{'s' * (run.comparisons != 1)})")
+        if run.lists:
+            print(f"  ({', '.join(run.lists)} came as a list. Cells below may need an array: return np.array(…).)")
 
     def _where_the_inputs_are(self) -> str:
         if not self.failed_on:
@@ -202,6 +204,7 @@ def same(
     sizes     {"B": 4, "D": 3}: sizes to name a wrong factor by, such as "1/B of what is expected"
     """
     _run.get().comparisons += 1
+    of_lists = isinstance(got, (tuple, list)) and isinstance(wanted, np.ndarray)
     returned, got, wanted = got, _numbers(got, name), np.asarray(wanted)
     if got.shape != wanted.shape:
         because = (
@@ -227,9 +230,15 @@ def same(
     with np.errstate(invalid="ignore"):
         off = np.where(got_wide == wanted_wide, 0.0, np.abs(got_wide - wanted_wide))
     if not (off > allowed).any():
+        if of_lists:
+            _run.get().lists[name] = True
         return
     place = np.unravel_index(int(np.nan_to_num(off, nan=np.inf).argmax()), off.shape)
-    because = _mistake_made(got, wanted, mistakes, tolerance) or explain_numbers(got_wide, wanted_wide, sizes or {})
+    because = (
+        _mistake_made(got, wanted, mistakes, tolerance)
+        or _whole_numbers(got, wanted)
+        or explain_numbers(got_wide, wanted_wide, sizes or {})
+    )
     at = f"worst at {list(map(int, place))}: " if off.ndim else ""
     how_many = f"\n  {(off > allowed).sum()} of {off.size} numbers are wrong" if off.size > 1 else ""
     what = f"has the right shape {got.shape}, but wrong numbers" if off.ndim else "is wrong"
@@ -309,6 +318,12 @@ def _mistake_made(got, wanted, mistakes, tolerance) -> str | None:
 def _too_many_things(returned, wanted) -> str | None:
     if isinstance(returned, tuple) and any(np.shape(part) == wanted.shape for part in returned):
         return f"a tuple of {len(returned)} was returned, where one array is expected"
+    return None
+
+
+def _whole_numbers(got, wanted) -> str | None:
+    if got.dtype.kind in "iu" and wanted.dtype.kind == "f" and got.any():
+        return f"the numbers are of the type {got.dtype}: an array of whole numbers cuts off what is behind the point"
     return None
 
 

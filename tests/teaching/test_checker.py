@@ -58,7 +58,7 @@ def in_place(x):
 @pytest.mark.parametrize("answer", [lambda x: 2 * x, in_place, lambda x: (2 * x.astype("float32")).tolist()])
 def test_right_answers(answer, capsys):
     check_double(answer)
-    assert capsys.readouterr().out == "double: right (2 comparisons)\n"
+    assert capsys.readouterr().out.splitlines()[0] == "double: right (2 comparisons)"
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_pieces_that_were_not_put_together():
     x = draw(2, 6, 3)
     pieces = [x[:, :2], x[:, 2:4], x[:, 4:]]
     assert "np.concatenate(pieces, axis=1) puts them together" in said(check_with(lambda: same(pieces, x, "x")))
-    assert "1 axis is too many" in said(check_with(lambda: same(pieces[::-1], x, "x")))
+    assert "np.concatenate" not in said(check_with(lambda: same(pieces[::-1], x, "x")))
 
 
 def test_not_written_yet():
@@ -209,6 +209,24 @@ def test_several_results_where_one_is_expected():
     message = said(check_double, lambda x: (2 * x, x))
     assert "a tuple of 2 was returned, where one array is expected" in message
     assert "but is a tuple of 2" in said(check_double, lambda x: (2 * x, x[:1]))
+
+
+def test_an_array_of_whole_numbers_that_cut_the_decimals_off():
+    def answer(x):
+        y = np.zeros(x.shape, dtype=int)
+        y[...] = 200 * x
+        return y
+
+    assert "the numbers are of the type int64: an array of whole numbers" in said(check_double, answer)
+    assert "int64" not in said(check_double, lambda x: 3.0 * x)
+
+
+def test_a_list_is_right_where_an_array_is_expected_and_says_so(capsys):
+    check_double(lambda x: (2 * x).tolist())
+    assert "double(x) came as a list. Cells below may need an array" in capsys.readouterr().out
+    check_double(lambda x: 2 * x)
+    check_with(lambda: same([1, 2], [1, 2], "ids"))()
+    assert "list" not in capsys.readouterr().out
 
 
 def test_what_is_no_array():
