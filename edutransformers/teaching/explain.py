@@ -16,6 +16,9 @@ def explain_shape(got: np.ndarray, wanted: np.ndarray) -> str | None:
     if got.size == wanted.size:
         if _close(got.reshape(wanted.shape), wanted):
             return "the numbers are right, only their arrangement isn't: reshape them, or keep an axis (keepdims=True)"
+        axis = _axis_to_join(got, wanted)
+        if axis is not None:
+            return f"these are the right pieces; np.concatenate(pieces, axis={axis}) puts them together"
         return None
     if got.ndim < wanted.ndim:
         return f"{_counted(wanted.ndim - got.ndim, 'axis is', 'axes are')} missing: was a sum taken over too much?"
@@ -23,9 +26,6 @@ def explain_shape(got: np.ndarray, wanted: np.ndarray) -> str | None:
         summed = _sum_down_to(got, wanted.shape)
         if summed is not None and _close(summed, wanted):
             return "summed over its first axes it would be right: that sum is missing"
-        axis = _axis_to_join(got, wanted)
-        if axis is not None:
-            return f"these are the right pieces; np.concatenate(pieces, axis={axis}) puts them together"
         return f"{_counted(got.ndim - wanted.ndim, 'axis is', 'axes are')} too many: is a sum missing?"
     return None
 
