@@ -6,6 +6,7 @@ nothing but the package, so that a change that breaks an example is noticed in t
 
 import ast
 import contextlib
+import functools
 import importlib.util
 import io
 import re
@@ -17,6 +18,7 @@ import pytest
 
 import edutransformers
 from edutransformers import get_backend, speed
+from edutransformers.module import Module
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -226,3 +228,64 @@ def to_rst():
 )
 def test_a_plain_docstring_becomes_markup(to_rst, plain, expected):
     assert to_rst(plain) == expected
+
+
+# -- the cards of the layers ------------------------------------------------------------------------------------------
+
+CARDS = [page for page in PAGES if page.parent.name == "layers" and page.name != "index.md"]
+ROWS = ["Equation", "Shapes", "The cache holds", "Backward", "Code", "Tests", "Used by"]
+
+
+def cards(page):
+    """(caption, {row: text}) of the tables at the top of a layer's page, or of its sections where it has several."""
+    text = page.read_text(encoding="utf-8")
+    for caption, body in re.findall(r"^:::\{table\} ?([^\n]*)\n:class: layer-card\n(.*?)^:::", text, flags=re.S | re.M):
+        yield caption, dict(re.findall(r"^\| ([^|]+?) \| (.*) \|$", body, flags=re.M))
+
+
+def classes_of(page):
+    """The classes whose reference stands on a page."""
+    text = page.read_text(encoding="utf-8")
+    return set(re.findall(r"autoclass:: edutransformers\.(?:layers|losses)\.(?:\w+\.)*(\w+)$", text, flags=re.M))
+
+
+@functools.cache
+def imports_of_models():
+    """{file: names that it imports from layers or losses}"""
+    imports = {}
+    for file in (PACKAGE / "models").glob("*.py"):
+        nodes = [node for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))) if type(node) is ast.ImportFrom]
+        lines = [node for node in nodes if (node.module or "").startswith(("layers", "losses"))]
+        imports[file.stem] = {alias.name for node in lines for alias in node.names}
+    return imports
+
+
+def models_that_import(names):
+    """The pages of the models whose files import one of these classes."""
+    pages = {page.stem for page in (DOCS / "models").glob("*.md")}
+    return {file.split("_")[0] for file, imported in imports_of_models().items() if imported & names} & pages
+
+
+def test_every_layer_and_loss_has_a_card():
+    from edutransformers import layers, losses
+
+    parts = [getattr(home, name) for home in (layers, losses) for name in home.__all__]
+    public = {part.__name__ for part in parts if isinstance(part, type) and issubclass(part, Module)}
+    assert len(CARDS) > 20
+    assert not public - set().union(*map(classes_of, CARDS))
+
+
+@pytest.mark.parametrize("page", CARDS, ids=name_of)
+def test_the_cards_are_whole_and_true(page):
+    """Every row is there, its files exist, and no model is forgotten. Several cards on a page say whose each is."""
+    found = list(cards(page))
+    assert found
+    named = [set(caption.split(", ")) if len(found) > 1 else classes_of(page) for caption, _ in found]
+    assert set().union(*named) == classes_of(page)
+    for names, (_, rows) in zip(named, found, strict=True):
+        assert [row for row in rows if row in ROWS] == ROWS, names
+        paths = [path for row in ("Code", "Tests") for path in re.findall(r"`([\w/.]+)`", rows[row]) if "/" in path]
+        assert len(paths) >= 2
+        assert not [path for path in paths if not any((base / path).exists() for base in (PACKAGE, ROOT))]
+        unnamed = {model for model in models_that_import(names) if f"../models/{model}.md" not in rows["Used by"]}
+        assert not unnamed, f"{names} are also used by {sorted(unnamed)}"
