@@ -83,8 +83,8 @@ plots.show(
 #   \qquad\Longrightarrow\qquad \boxed{\;\texttt{dW}_{vd} = \sum_{n:\; v_n = v} \texttt{dy}_{nd}\;}$$
 #
 # *The row of a word gets the gradients of all places where the word stood, added up; a word that didn't occur gets
-# zeros.* It is the rule of lesson 03 again: used several times, gradients summed. This way of adding rows into places
-# is called a **scatter-add**, the mirror image of the look-up (a *gather*).
+# zeros.* It is the rule of lessons 02 and 03 again: used several times, gradients summed. This way of adding rows into
+# places is called a **scatter-add**, the mirror image of the look-up (a *gather*).
 #
 # The look-up was `W[ids]`. So one writes, without a second thought, `dW[ids] += dy`:
 
@@ -110,7 +110,7 @@ plots.show(
 # where each id occurs once, the result is right, so a small test passes. In a real text "the" occurs in every line.
 #
 # `np.add.at(dW, ids, dy)` does what was meant: one addition after the other. So does a sort: bring equal ids together,
-# and add each run of equal ids. The package's `scatter_add` does that, as it is several times as fast on wide rows.
+# and add each run of equal ids. The package's `scatter_add` does that, which is usually faster on wide rows.
 #
 # **Padding.** Texts of a batch are filled up to the same length with a padding word, whose row should stay at zero:
 # such a table has a `padding_idx`, and the row with that number gets *no* gradient.
@@ -276,7 +276,7 @@ print(" ".join(vocabulary[number] for number in text[:20]), "…")
 
 
 def train(centers, neighbours, steps=400, rate=3.0, D=8):
-    """Plain gradient descent on random pairs -> W, the losses"""
+    """Plain gradient descent on random pairs -> the table before, the table after (V, D), the losses"""
     generator = np.random.default_rng(2)
     W, U = 0.3 * generator.standard_normal((2, len(vocabulary), D))
     fresh, losses = W.copy(), []
@@ -295,7 +295,7 @@ print(
 )
 
 # %% [markdown]
-# How alike are two words? The usual measure is the **cosine** of the angle between their rows: 1 for the same
+# How alike are two words? The measure is lesson 00's **cosine** of the angle between their rows: 1 for the same
 # direction, 0 for nothing in common, −1 for opposite.
 
 
@@ -328,7 +328,7 @@ _, following, _ = train(before, after)
 plots.show(
     lesson_plots.heatmaps([cosines(beside), cosines(following)], ["either side", "the next word only"], labels=vocabulary),
     alt="The cosines of 21 words, trained on either side and on the next word only. In the second one colours are a block of their own; the verbs "
-    "before food are another, together with the word 'in'; food and places, which both end the sentence, are still together.",
+    "before food are another, together with the word 'in' and the full stop; food and places, which both end the sentence, are still together.",
 )  # fmt: skip
 
 # %%
@@ -337,14 +337,14 @@ for one, other in (("red", "black"), ("red", "eats"), ("rice", "garden"), ("cat"
     print(f"{one:6}{other:8}either side {cosines(beside)[a, b]:+.2f}    next word only {cosines(following)[a, b]:+.2f}")
 
 # %% [markdown]
-# Colours and "eats" have parted. What lies together now is what the same words *follow*: "eats" and "in" (then comes
-# "the"), food and places (then comes the full stop). **Order carries meaning.** A model that sees a set of words can't
-# have it.
+# Colours and "eats" have parted. What lies together now is what *comes before* the same words: "eats", "in" and the full
+# stop (then comes "the"), food and places (then comes the full stop). **Order carries meaning.** A model that sees a set
+# of words can't have it.
 #
 # ## 4 · Why a transformer can't tell order either
 #
 # At the heart of a transformer is attention (lesson 06): each token looks at every other, decides by *content* how much
-# of it to take, and adds it up. Its plainest form, without any learned weight, is three lines:
+# of it to take, and adds it up. Its plainest form, without any learned weight, is one line:
 
 # %%
 from edutransformers.functional.softmax import softmax
@@ -362,7 +362,7 @@ print("'dog' in 'dog bites man':", one[0].round(3))
 print("'dog' in 'man bites dog':", other[2].round(3))
 
 # %% [markdown]
-# The same. In formulas: shuffle the rows of $x$ by a permutation, and every sum over tokens has the
+# The same. And so for any text: shuffle the rows of $x$ by a permutation, and every sum over tokens has the
 # same terms in another order; the outputs are shuffled likewise, and not changed. Layer norm, linear layers and GELU
 # work on each token alone. So nothing in the whole network can know who bites whom, unless the vectors themselves say
 # where they stand. The usual way is to *add* a vector for the position to the vector of the word:
@@ -537,7 +537,7 @@ def three_tables(ids, types, words, positions, type_rows):
 
 # %% [markdown]
 # **Exercise 5.** Write `three_tables_backward(dx, ids, types, V, P)`. It returns `dwords` (V, D), `dpositions` (P, D),
-# `dtypes` (2, D).
+# `dtypes` (2, D). (That is the gradient of the types' rows, not NumPy's `dtype`.)
 
 
 # %% exercise="three_tables_backward"

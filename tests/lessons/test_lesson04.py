@@ -73,6 +73,14 @@ def padding_is_row_zero(dy, ids, V, padding_idx=None):
     return by_add_at(dy, ids, V, None if padding_idx is None else 0)
 
 
+def always_padded(dy, ids, V, padding_idx=0):
+    return by_add_at(dy, ids, V, padding_idx)
+
+
+def word_by_word(dy, ids, V, padding_idx=None):
+    return np.stack([dy[ids == v].sum(axis=0) * (v != padding_idx) for v in range(V)])
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # Pairs of words
 # ---------------------------------------------------------------------------------------------------------------------
@@ -116,6 +124,31 @@ def pairs_with(**changes):
     return answer
 
 
+def whole_columns(centers, neighbours, W, U):
+    h, N = W[centers], len(centers)
+    log_p = log_softmax(h @ U.T)
+    dscores = np.exp(log_p)
+    dscores[:, neighbours] -= 1
+    dscores /= N
+    return -log_p[np.arange(N), neighbours].mean(), by_add_at(dscores @ U, centers, len(W)), dscores.T @ h
+
+
+def loss_of_whole_columns(centers, neighbours, W, U):
+    log_p = log_softmax(W[centers] @ U.T)
+    return -log_p[:, neighbours].mean(), *pairs(centers, neighbours, W, U)[1:]
+
+
+def log_for_p(centers, neighbours, W, U):
+    h, N = W[centers], len(centers)
+    dscores = (log_softmax(h @ U.T) - np.eye(len(U))[neighbours]) / N
+    return pairs(centers, neighbours, W, U)[0], by_add_at(dscores @ U, centers, len(W)), dscores.T @ h
+
+
+def only_neighbours_learn(centers, neighbours, W, U):
+    loss, dW, _ = pairs(centers, neighbours, W, U)
+    return loss, dW, by_add_at(W[centers], neighbours, len(U))
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # Sinusoids
 # ---------------------------------------------------------------------------------------------------------------------
@@ -153,6 +186,12 @@ def table_of(angle, first=np.sin, second=np.cos):
     return answer
 
 
+def table_of_columns_own_numbers(P, D):
+    t, column = np.arange(P)[:, None], np.arange(D)
+    angle = t / 10000 ** (2 * column / D)
+    return np.where(column % 2 == 0, np.sin(angle), np.cos(angle))
+
+
 def shift_by_blocks(delta, D):
     M = np.zeros((D, D))
     for i in range(D // 2):
@@ -173,6 +212,25 @@ def shift_by_indices(delta, D):
 def shift_by_one_step_repeated(delta, D):
     step = shift_by_blocks(1 if delta > 0 else -1, D)
     return np.linalg.matrix_power(step, abs(delta)).tolist()
+
+
+def shift_without_minus(delta, D):
+    M = shift_by_blocks(delta, D)
+    M[np.arange(0, D, 2), np.arange(1, D, 2)] *= -1
+    return M
+
+
+def shift_in_halves(delta, D):
+    M, order = shift_by_blocks(delta, D), [*range(0, D, 2), *range(1, D, 2)]
+    return M[np.ix_(order, order)]
+
+
+def shift_everywhere(delta, D):
+    angle = delta / 10000 ** (np.arange(0, D, 2) / D)
+    M = np.empty((D, D))
+    M[0::2, 0::2] = M[1::2, 1::2] = np.cos(angle)
+    M[0::2, 1::2], M[1::2, 0::2] = -np.sin(angle), np.sin(angle)
+    return M
 
 
 def shift_with(angle):
@@ -244,6 +302,7 @@ RIGHT = {
         "one-hot product": by_one_hot_product,
         "a loop, a list, in place": by_a_loop_in_place,
         "the library's, float32": by_the_library_in_float32,
+        "word by word": word_by_word,
     },
     "pair_loss_and_gradients": {"arrays": pairs, "one by one, a list": pairs_one_by_one, "float32": pairs_float32},
     "sinusoid_table": {
@@ -273,6 +332,7 @@ WRONG = {
         "padding learns": (lambda dy, ids, V, padding_idx=None: by_add_at(dy, ids, V), "the row of padding_idx has"),
         "if padding_idx": (padding_if_true, "padding_idx=0 was taken for none"),
         "row 0 is padding": (padding_is_row_zero, "the row 0 was left out"),
+        "row 0 is padding without padding_idx": (always_padded, "there is no padding_idx here"),
         "too few rows": (
             lambda dy, ids, V, padding_idx=None: by_add_at(dy, ids, int(ids.max()) + 1, padding_idx),
             "dW has the wrong shape",
@@ -285,6 +345,11 @@ WRONG = {
         "1/N missing": (pairs_with(dscores=lambda p, hot, N: p - hot), "1/N is missing"),
         "no − 1": (pairs_with(dscores=lambda p, hot, N: p / N), "1 isn't subtracted"),
         "repeated centers": (pairs_with(scatter=by_indexing), "of a repeated center only the last gradient"),
+        "[:, neighbours] in the loss": (loss_of_whole_columns, "`[:, neighbours]` takes whole columns"),
+        "[:, neighbours] in the gradient": (whole_columns, "`[:, neighbours]` takes whole columns"),
+        "log p": (log_for_p, "log p was taken for p"),
+        "other order": (lambda *inputs: [pairs(*inputs)[i] for i in (0, 2, 1)], "the order is loss, dW, dU"),
+        "dU by scatter": (only_neighbours_learn, "dscores is (N, V)"),
         "neighbours' rows": (pairs_with(rows=lambda centers, neighbours: neighbours), "went to the neighbours' rows"),
     },
     "sinusoid_table": {
@@ -297,6 +362,9 @@ WRONG = {
         "4i/D": (table_of(lambda t, i, D: t / 10000 ** (4 * i / D)), "2i was taken twice"),
         "multiplied": (table_of(lambda t, i, D: t * 10000 ** (2 * i / D)), "the angle is multiplied"),
         "from 1": (table_of(lambda t, i, D: (t + 1) / 10000 ** (2 * i / D)), "positions are counted from 1"),
+        "columns' numbers": (table_of_columns_own_numbers, "i was the column's number"),
+        "//": (table_of(lambda t, i, D: t / 10000 ** (2 * i // D)), "`//` makes 0 of every exponent"),
+        "2π": (table_of(lambda t, i, D: 2 * np.pi * t / 10000 ** (2 * i / D)), "2π is too many"),
     },
     "shift_matrix": {
         "transposed": (lambda delta, D: shift_by_blocks(delta, D).T, "it moves the other way"),
@@ -304,16 +372,34 @@ WRONG = {
         "one angle": (shift_with(lambda delta, i, D: delta), "all pairs were turned by the angle Δ"),
         "multiplied": (shift_with(lambda delta, i, D: delta * 10000.0 ** (2 * i / D)), "divide"),
         "twice": (shift_with(lambda delta, i, D: 2 * delta / 10000 ** (2 * i / D)), "P[t + 2Δ]"),
+        "4i/D": (shift_with(lambda delta, i, D: delta / 10000 ** (4 * i / D)), "2i was taken twice"),
+        "no sign": (lambda delta, D: shift_by_blocks(abs(delta), D), "its sign was lost"),
+        "no minus": (shift_without_minus, "the minus is missing"),
+        "halves": (shift_in_halves, "but in the places i and i + D/2"),
+        "everywhere": (shift_everywhere, "there is a block in every place"),
         "one pair": (lambda delta, D: shift_by_blocks(delta, D)[:2, :2], "has the wrong shape"),
     },
     "three_tables_backward": {
         "last text": (positions_with(last_text_only), "only the last text's gradient"),
         "mean over texts": (positions_with(lambda d, dx, P: d / len(dx)), "the mean over the batch"),
         "not summed": (positions_with(unsummed), "dpositions has the wrong shape"),
-        "T rows": (positions_with(lambda d, dx, P: dx.sum(axis=0)), "dpositions has the wrong shape"),
+        "padding": (
+            lambda dx, ids, types, V, P: (by_add_at(dx, ids, V, 0), *three(dx, ids, types, V, P)[1:]),
+            "row 0 was left out, as if it were padding",
+        ),
+        "types by indexing": (
+            lambda dx, ids, types, V, P: (*three(dx, ids, types, V, P)[:2], by_indexing(dx, types, 2)),
+            "of a row that is used again only the last gradient is there",
+        ),
+        "types all": (
+            lambda *inputs: (*three(*inputs)[:2], np.stack([inputs[0].sum(axis=(0, 1))] * 2)),
+            "both rows got the sum over all tokens",
+        ),
+        "other order": (lambda *inputs: [three(*inputs)[i] for i in (1, 0, 2)], "that is dpositions"),
+        "T rows": (positions_with(lambda d, dx, P: dx.sum(axis=0)), "these are the first T = 4 rows only"),
         "indexing": (
             lambda dx, ids, types, V, P: (by_indexing(dx, ids, V), *three(dx, ids, types, V, P)[1:]),
-            "dwords has the right shape",
+            "of a row that is used again only the last gradient is there",
         ),
         "types swapped": (
             lambda dx, ids, types, V, P: (*three(dx, ids, types, V, P)[:2], by_add_at(dx, 1 - types, 2)),
