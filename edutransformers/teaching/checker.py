@@ -46,10 +46,11 @@ class CheckFailed(AssertionError):
 
 
 class _Run:
-    """One call of a checker: how many comparisons, what the answer was last called with, what it returned as lists."""
+    """One call of a checker: how many comparisons, what the answer was last called with, what came as lists, and which
+    inputs it changed."""
 
     def __init__(self, name: str):
-        self.name, self.comparisons, self.inputs, self.lists = name, 0, (), {}
+        self.name, self.comparisons, self.inputs, self.lists, self.changed = name, 0, (), {}, set()
 
 
 _run: ContextVar[_Run] = ContextVar("run")
@@ -86,6 +87,10 @@ class Exercise:
         if run.lists:
             print(f"  ({', '.join(run.lists)} came as a list. Cells below may need an array: return np.array(…).)")
 
+        if run.changed:
+            which = " and ".join(f"number {place}" for place in sorted(run.changed))
+            print(f"  (It changes what it is called with: argument {which}. Cells below may need that as it was.)")
+
     def _where_the_inputs_are(self) -> str:
         if not self.failed_on:
             return ""
@@ -119,8 +124,9 @@ def call(answer: Callable, *inputs, **options) -> Any:
     run.inputs = inputs
     if not callable(answer):
         raise CheckFailed(f"{run.name} should be a function, but {_described(answer)} was passed")
+    copies = tuple(map(_copied, inputs))
     try:
-        result = answer(*map(_copied, inputs), **{name: _copied(value) for name, value in options.items()})
+        result = answer(*copies, **{name: _copied(value) for name, value in options.items()})
     except NotImplementedError:
         run.inputs = ()
         raise CheckFailed(
@@ -130,6 +136,7 @@ def call(answer: Callable, *inputs, **options) -> Any:
         raise
     except Exception as error:
         raise CheckFailed(_explain_error(error)) from None
+    run.changed |= {place for place, (copy, kept) in enumerate(zip(copies, inputs), 1) if _differ(copy, kept)}
     if result is None:
         raise CheckFailed(f"{run.name} returned None: is there a `return` in it?")
     return result
@@ -142,6 +149,15 @@ def _copied(value):
         copies, named = map(_copied, value), hasattr(value, "_fields")
         return type(value)(*copies) if named else type(value)(copies)
     return value
+
+
+def _differ(copy, kept) -> bool:
+    """Whether an array, or one inside of a tuple or list, was changed."""
+    if isinstance(kept, np.ndarray):
+        return copy.shape != kept.shape or copy.tobytes() != kept.tobytes()
+    if isinstance(kept, (tuple, list)):
+        return len(copy) != len(kept) or any(map(_differ, copy, kept))
+    return False
 
 
 def _explain_error(error: Exception) -> str:
