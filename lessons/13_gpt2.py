@@ -288,10 +288,10 @@ assert np.isclose(np.abs(logits).sum(), ORIGINAL_SUM, rtol=1e-12)
 
 # %%
 other = ids.copy()
-other[0, 7] = tokenizer(" worst")["input_ids"][0]
+other[0, 6] = tokenizer(" worst")["input_ids"][0]
 change = np.abs(gpt2(other, weights, L=3, H=4)[0] - logits).max(axis=-1)[0]
 words = [tokenizer.decode([i]).strip() for i in ids[0]]
-words[7] += " → worst"
+words[6] += " → worst"
 plots.show(
     lesson_plots.bars(words, change, "largest change of a logit at this place", "One token exchanged", form="{:.1f}"),
     alt="A bar for each token of the sentence. Before the exchanged token all changes are exactly zero; at it and behind it "
@@ -512,7 +512,8 @@ def gpt2_backward(dlogits, cache, p):
 
 # %%
 def fresh_gpt2(V, D, L, T, rng, std=0.02, dtype="float64"):
-    """Parameters as the original draws them; the layers that write into the stream are smaller by √(2L)."""
+    """Parameters as the original draws them; the 2L layers that add to the stream are drawn smaller by √(2L),
+    so that the sum of them all is as large as one would be."""
 
     def draw(*shape, scale=1.0):
         return (rng.standard_normal(shape) * std * scale).astype(dtype)
@@ -626,7 +627,7 @@ assert max(apart, off) < 1e-9
 # * one of 3 verbs, in the form that fits the **first** noun; and a full stop.
 #
 # Whoever knows these rules perfectly still can't know what will be drawn. What such a reader pays, $-\log$ of the true
-# probability of each token, is noted down as we draw: after *the*, for example, an adjective costs $-\log(½ · ¼) = \log 8$,
+# probability of each token, is noted down as we draw: after *the*, for example, an adjective costs $-\log(\tfrac12 \cdot \tfrac14) = \log 8$,
 # and the full stop costs nothing. The mean of these costs is the floor. No model can stay below it on new text.
 #
 # The verb is the hard part: in *the cats near the dog sleep* the nearest noun says *sleeps*. Who counts only neighbours
@@ -694,7 +695,7 @@ for step in range(1, STEPS + 1):
         square[name] += 0.01 * (g[name] ** 2 - square[name])
         p[name] -= rate * (mean[name] / (1 - 0.9**step)) / (np.sqrt(square[name] / (1 - 0.99**step)) + 1e-8)
     losses.append(float(loss))
-    if step % 30 == 0:
+    if step % 10 == 0:
         steps_held_out.append(step)
         losses_held_out.append(float(next_token_loss(gpt2(held_out, p, L=2, H=4)[0], held_out)[0]))
 
@@ -750,7 +751,7 @@ plots.show(
 
 # %% [markdown]
 # It passes over the nearer noun. How can it? The place that predicts the verb is the one of the *second* noun; it must find
-# the first. Here is where it looks: the attention of all heads, at each place of the sentence.
+# the first. Here is where it looks: each row is a place that asks, and the row to read is that of *dog*.
 
 # %%
 line = [".", "the", "cats", "near", "the", "dog", "sleep", "."]
@@ -760,7 +761,7 @@ place = line.index("dog")
 head = int(layer_2[:, place, line.index("cats")].argmax())
 plots.show(
     plots.attention_maps(
-        [layer_2[head], layer_2.mean(axis=0)], line, [f"block 2, head {head}", "block 2, mean of its heads"],
+        [layer_2[head], layer_2.mean(axis=0)], line, [f"block 2, head {head + 1} of 4", "block 2, mean of its heads"],
     ),
     alt="Two attention maps over the tokens . the cats near the dog sleep, one of a single head and one of the mean of the "
     "heads. Above the diagonal both are empty. In the row of dog, from which the verb is predicted, the head shown is the one "
@@ -835,7 +836,7 @@ print(f"loss {costs.mean():.2f} nats a token, perplexity {perplexity:.1f}, {bits
 
 plots.show(
     lesson_plots.bars(
-        ["as stored, a byte each", "zlib -9", "27 letters, equally likely", "this GPT-2"],
+        ["as stored, a byte each", "zlib -9", "a–z and blank, equally likely", "this GPT-2"],
         [8, 8 * len(zlib.compress(review.encode(), 9)) / len(review), np.log2(27), bits],
         "bits a character", "How small can the review become?", form="{:.2f}",
     ),
@@ -845,8 +846,8 @@ plots.show(
 
 # %% [markdown]
 # A language model *is* a compressor, and how well it compresses is how well it predicts. (What is not in the bar: the
-# model itself, 3.5 MB, must be at hand when one unpacks.) Where do the bits go? Each token of the second sentence and the
-# third:
+# model itself, 3.5 MB, must be at hand when one unpacks. And one short review is no fair sample: on 1,000 real ones that it had
+# not seen, this model pays 1.80 bits.) Where do the bits go? Each token of the second sentence and the third:
 
 # %%
 start = next(i for i, token in enumerate(review_ids[0]) if tokenizer.decode([token]) == " The")
@@ -860,6 +861,10 @@ plots.show(
     alt="A bar for each token of two sentences of the review: how many bits it costs. Full stops, 'the', 'is' and the later "
     "pieces of words cost little; the words that carry what is said, such as 'thin' and 'jokes', cost up to a dozen bits.",
 )  # fmt: skip
+
+# %% [markdown]
+# What is settled by what stands before it is nearly free: *the*, *is*, the *s* of *leads*. What the author chose is dear, and a
+# rare word is paid for with its first piece: *th·in*, *al·ive*.
 
 # %% [markdown] instructor=true
 # Two questions that lead far. Why is the first piece of a rare word dear and its second piece cheap? (The choice of the word is

@@ -34,10 +34,10 @@ def weights_row_by_row(scores):
     return weights
 
 
-def strict_weights(fill):
+def other_weights(mask, fill):
     def weights(scores):
         with np.errstate(invalid="ignore"):
-            x = np.where(visible(scores, -1), scores, fill)
+            x = np.where(mask(scores), scores, fill)
             e = np.exp(x - x.max(axis=-1, keepdims=True))
             return e / e.sum(axis=-1, keepdims=True)
 
@@ -107,6 +107,22 @@ def dlogits_with(change):
     return lambda logits, ids: (library_loss(logits, ids)[0], change(library_loss(logits, ids)[1], logits, ids))
 
 
+def dlogits_of(formula):
+    def change(d, logits, ids):
+        N = ids[:, 1:].size
+        d[:, :-1] = formula(log_softmax(logits[:, :-1]), np.eye(logits.shape[-1])[ids[:, 1:]], N)
+        return d
+
+    return dlogits_with(change)
+
+
+def loss_picking(places):
+    def answer(logits, ids):
+        return -log_softmax(logits)[places(*ids.shape, ids)].mean(), library_loss(logits, ids)[1]
+
+    return answer
+
+
 def table(ids, dx, h, dlogits):
     dE = np.einsum("btv,btd->vd", dlogits, h)
     np.add.at(dE, ids, dx)
@@ -135,6 +151,12 @@ def table_adding_once(ids, dx, h, dlogits):
 def table_assigned(ids, dx, h, dlogits):
     dE = np.einsum("btv,btd->vd", dlogits, h)
     dE[ids] = dx
+    return dE
+
+
+def table_reshaped(ids, dx, h, dlogits):
+    dE = dlogits.reshape(dlogits.shape[-1], -1) @ h.reshape(-1, h.shape[-1])
+    np.add.at(dE, ids, dx)
     return dE
 
 
@@ -175,6 +197,7 @@ RIGHT = {
     "perplexity_and_bits": {
         "the formula": perplexity_and_bits,
         "float32": lambda costs, characters: perplexity_and_bits(costs.astype("float32"), characters),
+        "one array": lambda costs, characters: np.array(perplexity_and_bits(costs, characters)),
         "by powers of 2": lambda costs, characters: [
             2 ** np.mean(costs / np.log(2)),
             sum(cost / np.log(2) for cost in costs) / characters,
@@ -192,9 +215,15 @@ WRONG = {
             "the other way round",
         ),
         "one too many": (lambda scores: softmax(np.where(visible(scores, 1), scores, -np.inf)), "one token too many"),
-        "not itself": (strict_weights(-np.inf), "a token sees itself too"),
-        "not itself, finite": (strict_weights(-1e9), "a token sees itself too"),
+        "not itself": (other_weights(lambda scores: visible(scores, -1), -np.inf), "a token sees itself too"),
+        "not itself, finite": (other_weights(lambda scores: visible(scores, -1), -1e9), "a token sees itself too"),
         "finite": (lambda scores: softmax(np.where(visible(scores), scores, -1e4)), "−10,000 is not"),
+        "barely hidden": (
+            lambda scores: softmax(np.where(visible(scores), scores, -1.5)),
+            "what is hidden still gets a share",
+        ),
+        "exchanged": (other_weights(lambda scores: ~visible(scores), -np.inf), "sides of np.where are exchanged"),
+        "no softmax": (lambda scores: np.where(visible(scores), scores, -np.inf), "those are still scores"),
     },
     "pre_norm_block_backward": {
         "no shortcuts": (lambda dy, n1, at, n2, ff: n1(at(n2(ff(dy)))), "both shortcuts are missing"),
@@ -212,6 +241,11 @@ WRONG = {
         ),
         "forward order": (lambda dy, n1, at, n2, ff: block_backward(dy, n2, ff, n1, at), "the last part first"),
         "half": (lambda dy, n1, at, n2, ff: dy + n2(ff(dy)), "only the second half"),
+        "norms on sums": (
+            lambda dy, n1, at, n2, ff: n1(n2(dy + ff(dy)) + at(n2(dy + ff(dy)))),
+            "belongs to the branch alone",
+        ),
+        "two things": (lambda dy, *parts: (block_backward(dy, *parts), dy), "where one array is expected"),
     },
     "next_token_loss": {
         "no shift": (loss_with(lambda x: x, lambda ids: ids), "which it has just read"),
@@ -238,6 +272,14 @@ WRONG = {
             dlogits_with(lambda d, logits, ids: (softmax(logits) - np.eye(logits.shape[-1])[ids]) / ids.size),
             "1 is subtracted at token t + 1",
         ),
+        "every text's tokens": (
+            loss_picking(lambda B, T, ids: (slice(None), np.arange(T - 1), ids[:, 1:])),
+            "all texts",
+        ),
+        "all tokens": (loss_picking(lambda B, T, ids: (slice(None), slice(T - 1), ids[:, 1:])), "at each place"),
+        "log p": (dlogits_of(lambda log_p, hot, N: (log_p - hot) / N), "it is p, minus what came"),
+        "p whole": (dlogits_of(lambda log_p, hot, N: np.exp(log_p) - hot / N), "only the 1 was divided"),
+        "1 whole": (dlogits_of(lambda log_p, hot, N: np.exp(log_p) / N - hot), "only p was divided"),
         "one thing": (lambda logits, ids: library_loss(logits, ids)[0], "expected 2 things"),
     },
     "tied_table_gradient": {
@@ -248,6 +290,8 @@ WRONG = {
         "mean": (lambda *inputs: table(*inputs) / 2, "not averaged"),
         "transposed": (lambda *inputs: table(*inputs).T, "transposed"),
         "dx in the head": (lambda ids, dx, h, dlogits: table(ids, dx, dx, dlogits), "it is dlogitsᵀ h"),
+        "first text": (lambda *inputs: table(*(x[:1] for x in inputs)), "only the first text is there"),
+        "reshaped": (table_reshaped, "mixes up the places"),
     },
     "perplexity_and_bits": {
         "mean of exponentials": (
@@ -261,6 +305,8 @@ WRONG = {
             "those are bits per token",
         ),
         "multiplied": (lambda costs, n: (np.exp(costs.mean()), costs.sum() * np.log(2) / n), "so divide"),
+        "exchanged": (lambda *inputs: perplexity_and_bits(*inputs)[::-1], "perplexity comes first"),
+        "log2": (lambda costs, n: (np.exp(costs.mean()), np.log2(costs).sum() / n), "log2 was taken of each cost"),
     },
 }
 

@@ -1,5 +1,7 @@
 """Lesson 13: GPT-2 assembled."""
 
+from functools import partial
+
 import numpy as np
 
 from ...functional.embedding import embedding_backward
@@ -14,8 +16,9 @@ def check_causal_weights(answer):
         T = shape[-1]
         visible = np.tri(T, dtype=bool)
         hidden_gone = np.where(visible, scores, -np.inf)
+        weights = call(answer, scores)
         same(
-            call(answer, scores),
+            weights,
             softmax(hidden_gone),
             "causal_weights(scores)",
             mistakes={
@@ -34,9 +37,18 @@ def check_causal_weights(answer):
                 "one token too many: token t sees token t + 1, the very one that it has to predict": softmax(
                     np.where(np.tri(T, k=1, dtype=bool), scores, -np.inf)
                 ),
-                "a token sees itself too; with k=-1 the first one has nothing to look at": _strict(scores, -1e9),
-                "a token sees itself too; with k=-1 the first one has nothing to look at, and 0/0 is nan": (
-                    _strict(scores, -np.inf)
+                "a token sees itself too; with k=-1 the first one has nothing to look at": _shown_only(
+                    np.tri(T, k=-1, dtype=bool), scores, -1e9
+                ),
+                "a token sees itself too; with k=-1 the first one has nothing to look at, and 0/0 is nan": _shown_only(
+                    np.tri(T, k=-1, dtype=bool), scores, -np.inf
+                ),
+                "the two sides of np.where are exchanged: what may be seen is hidden, and the rest is not": _shown_only(
+                    ~visible, scores, -np.inf
+                ),
+                "those are still scores: softmax makes weights of them": hidden_gone,
+                "what is hidden still gets a share: −inf in its place leaves it none": partial(
+                    _if_future_is_seen, weights, visible
                 ),
             },
             sizes={"T": T},
@@ -55,12 +67,19 @@ def check_causal_weights(answer):
     )
 
 
-def _strict(scores, fill):
-    """Weights of a mask that hides each token from itself too."""
+def _shown_only(mask, scores, fill):
+    """Weights of another mask, under which a row may be empty: 0/0 there."""
     with np.errstate(invalid="ignore"):
-        x = np.where(np.tri(scores.shape[-1], k=-1, dtype=bool), scores, fill)
+        x = np.where(mask, scores, fill)
         e = np.exp(x - x.max(axis=-1, keepdims=True))
         return e / e.sum(axis=-1, keepdims=True)
+
+
+def _if_future_is_seen(weights, visible):
+    """The weights themselves, if each row adds up to 1 and hidden places have a share; else nothing."""
+    weights = np.asarray(weights)
+    adds_up = np.allclose(weights.sum(axis=-1), 1)
+    return weights if adds_up and (np.abs(weights) * ~visible).max() > 1e-6 else np.zeros(0)
 
 
 class _Backward:
@@ -88,6 +107,7 @@ def check_pre_norm_block_backward(answer):
         post = post + feed_forward(post)
         post = norm_1(post)
         swapped = dy + norm_1(attention(dy))
+        norms_on_sums = norm_2(dy + feed_forward(dy))
         norms_first = dy + feed_forward(norm_2(dy))
         same(
             call(answer, dy, *parts),
@@ -110,6 +130,9 @@ def check_pre_norm_block_backward(answer):
                 + norm_2(feed_forward(swapped)),
                 "that is a post-norm block: there the norm stands behind the sum, here on the branch": post
                 + attention(post),
+                "the norm's backward pass belongs to the branch alone; the shortcut goes past it": norm_1(
+                    norms_on_sums + attention(norms_on_sums)
+                ),
             },
         )
 
@@ -125,8 +148,11 @@ def check_next_token_loss(answer):
         backwards = -np.take_along_axis(log_p[:, 1:], ids[:, :-1, None], axis=-1)[..., 0]
         run_together = -log_p.reshape(-1, V)[np.arange(B * T - 1), ids.reshape(-1)[1:]]
         p = softmax(logits)
+        every_text = -log_p[:, np.arange(T - 1), ids[:, 1:]]  # (B, B, T − 1)
+        every_place = -log_p[:, :-1][:, :, ids[:, 1:]]  # (B, T − 1, B, T − 1)
+        last = np.zeros((B, 1, V))
         short = (p[:, :-1] - hot[:, 1:]) / N
-        dlogits = np.concatenate([short, np.zeros((B, 1, V))], axis=1)
+        dlogits = np.concatenate([short, last], axis=1)
         same_all(
             call(answer, logits, ids),
             {"loss": costs.mean(), "dlogits": dlogits},
@@ -145,6 +171,11 @@ def check_next_token_loss(answer):
                     "that is the sum; the mean is expected": costs.sum(),
                     "it is divided by B; the mean is over all B·(T − 1) predictions": costs.sum() / B,
                     "the sign is wrong: a probability below 1 has a negative logarithm": -costs.mean(),
+                    "the tokens of all texts were picked for each text: the first index is np.arange(B)[:, None]": (
+                        every_text.mean()
+                    ),
+                    "all tokens were picked at each place: the first two indices are np.arange(B)[:, None] and "
+                    "np.arange(T - 1)": every_place.mean(),
                     "that is −log p averaged over the whole vocabulary: pick the token's that came": -log_p[
                         :, :-1
                     ].mean(),
@@ -152,7 +183,7 @@ def check_next_token_loss(answer):
                 "dlogits": {
                     "dlogits has the shape of logits; the last place has a gradient too, and it is 0": short,
                     "the zeros stand at the first place; it is the last one that predicts nothing": np.concatenate(
-                        [np.zeros((B, 1, V)), short], axis=1
+                        [last, short], axis=1
                     ),
                     "the last place predicts nothing, so its gradient is 0, not p": np.concatenate(
                         [short, p[:, -1:] / N], axis=1
@@ -162,11 +193,18 @@ def check_next_token_loss(answer):
                     "it is divided by B; the mean is over all B·(T − 1) predictions": dlogits * (T - 1),
                     "the labels are not shifted here: 1 is subtracted at token t + 1": (p - hot) / (B * T),
                     "the labels are not shifted here (the last place is 0, but 1 is subtracted at token t)": (
-                        np.concatenate([(p[:, :-1] - hot[:, :-1]) / N, np.zeros((B, 1, V))], axis=1)
+                        np.concatenate([(p[:, :-1] - hot[:, :-1]) / N, last], axis=1)
                     ),
                     "the sign is wrong: what it said, minus what came": -dlogits,
-                    "1 isn't subtracted at the tokens that came": np.concatenate(
-                        [p[:, :-1] / N, np.zeros((B, 1, V))], axis=1
+                    "1 isn't subtracted at the tokens that came": np.concatenate([p[:, :-1] / N, last], axis=1),
+                    "that is log p, minus what came; it is p, minus what came": np.concatenate(
+                        [(log_p[:, :-1] - hot[:, 1:]) / N, last], axis=1
+                    ),
+                    "only the 1 was divided by B·(T − 1): p is, too": np.concatenate(
+                        [p[:, :-1] - hot[:, 1:] / N, last], axis=1
+                    ),
+                    "only p was divided by B·(T − 1): the 1 is, too": np.concatenate(
+                        [p[:, :-1] / N - hot[:, 1:], last], axis=1
                     ),
                 },
             },
@@ -193,6 +231,8 @@ def check_tied_table_gradient(answer):
         once[ids] += dx
         overwritten = head.copy()
         overwritten[ids] = dx
+        first_text = embedding_backward(dx[:1], ids[:1], V) + dlogits[0].T @ h[0]
+        mixed = dlogits.reshape(V, -1) @ h.reshape(-1, D)
         same(
             call(answer, ids, dx, h, dlogits),
             looked_up + head,
@@ -211,6 +251,9 @@ def check_tied_table_gradient(answer):
                     h, ids, V
                 )
                 + head,
+                "only the first text is there: both sums run over the batch too": first_text,
+                "dlogits.reshape(V, -1) mixes up the places: reshape(-1, V) keeps them, and .T turns it": mixed
+                + looked_up,
                 "the head's part is not summed over the batch": np.einsum("btv,btd->bvd", dlogits, h),
             },
             sizes={"B": B, "T": T, "V": V, "D": D},
@@ -227,6 +270,7 @@ def check_perplexity_and_bits(answer):
             {"perplexity": np.exp(mean), "bits per character": total / np.log(2) / characters},
             mistakes={
                 "perplexity": {
+                    "that is the second of the two: perplexity comes first": total / np.log(2) / characters,
                     "the mean is taken first, the exponential afterwards: e^(mean of the costs)": np.exp(costs).mean(),
                     "2 to the power of nats: costs in nats belong under e": 2.0**mean,
                     "e to the power of the sum: perplexity is for one token, so take the mean": np.exp(total),
@@ -244,6 +288,9 @@ def check_perplexity_and_bits(answer):
                     "that is log 2 of the perplexity divided once too often": mean / np.log(2) / tokens,
                     "log2 was taken of the nats; to turn nats into bits, divide by log 2": (
                         np.log2(total) / characters
+                    ),
+                    "log2 was taken of each cost; a cost is a logarithm already, so divide it by log 2": (
+                        np.log2(costs).sum() / characters
                     ),
                 },
             },
