@@ -32,6 +32,11 @@ profile.mkdir()
 os.environ["IPYTHONDIR"] = str(profile.parent)
 atexit.register(shutil.rmtree, profile.parent, ignore_errors=True)
 
+# Every figure of a page is shown. The kernel becomes interactive with its first figure; where that is made inside
+# `plt.rc_context`, the end of the context would take it back, and all later figures would silently be missing.
+(profile.parent / "matplotlibrc").write_text("interactive: True\n")
+os.environ["MATPLOTLIBRC"] = str(profile.parent)
+
 import edutransformers  # noqa: E402
 
 project = "edutransformers"
