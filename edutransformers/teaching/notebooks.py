@@ -40,7 +40,7 @@ ENVIRONMENT = {
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("numbers", nargs="*", help="lessons to make, as 01 (default: all that are stale)")
+    parser.add_argument("numbers", nargs="*", help="lessons, as 01 (default: all that are stale; to check: all)")
     parser.add_argument("--check", action="store_true", help="change nothing; fail where a notebook is stale or broken")
     parser.add_argument("--root", type=Path, default=Path.cwd(), help="the folder with lessons/ and notebooks/")
     parser.add_argument("--jobs", type=int, default=2, help="how many notebooks to run at a time")
@@ -54,12 +54,13 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"no lessons in {options.root / 'lessons'}", file=sys.stderr)
         return 1
     folder = options.root / "notebooks"
+    wanted = {int(number) for number in options.numbers}
     if options.check:
         problems = stray_files(lessons, folder)
+        lessons = [lesson for lesson in lessons if not wanted or lesson.number in wanted]
         work = check_lesson
     else:
         problems = []
-        wanted = {int(number) for number in options.numbers}
         lessons = [lesson for lesson in lessons if (lesson.number in wanted if wanted else stale(lesson, folder))]
         work = make_lesson
     with ThreadPoolExecutor(options.jobs) as pool:

@@ -136,6 +136,9 @@ def test_stale_and_stray_notebooks(root, monkeypatch, capsys):
     change(root, "Some words.", "Other words.")
     assert make(root, "--check") == 1
     assert "solutions/01_small.ipynb is stale" in capsys.readouterr().err
+    assert make(root, "--check", "2") == 0  # of lesson 02, of which there is none, nothing is stale
+    assert make(root, "--check", "01") == 1
+    capsys.readouterr()
     assert make(root) == 0
     (root / "notebooks" / "02_gone.ipynb").write_text("{}")
     assert make(root, "--check") == 1
