@@ -86,7 +86,6 @@ class Exercise:
         print(f"{self.name}: right ({run.comparisons} comparison{'s' * (run.comparisons != 1)})")
         if run.lists:
             print(f"  ({', '.join(run.lists)} came as a list. Cells below may need an array: return np.array(…).)")
-
         if run.changed:
             which = " and ".join(f"number {place}" for place in sorted(run.changed))
             print(f"  (It changes what it is called with: argument {which}. Cells below may need that as it was.)")
@@ -184,8 +183,18 @@ def _cause_of(error: Exception) -> str | None:
             f"`@` sums over the last axis of its left array and the last but one of its right: these are {left} and "
             f"{right} long here, and must be equal. Is one of the two to be transposed?"
         )
+    if found := re.search(r"could not be broadcast together with shapes \(([\d,]+)\) \(([\d,]+)\) *$", text):
+        one, other = ([int(size) for size in sizes.split(",") if size] for sizes in found.groups())
+        less, more = sorted((one, other), key=len)
+        if any(less == more[:axis] + more[axis + 1 :] for axis in range(1, len(more))):
+            return (
+                f"the array {tuple(less)} has an axis less than {tuple(more)}: put in one of length 1 where it is missing "
+                "(keepdims=True keeps one, [..., None] adds one at the end)"
+            )
     if isinstance(error, ValueError) and "setting an array element with a sequence" in text:
-        return "a tuple or list of arrays was used as one array: does a function called there return several things?"
+        return (
+            "parts of different shapes can't be one array: rows of different lengths, or a function's several results?"
+        )
     return None
 
 

@@ -61,6 +61,21 @@ def test_right_answers(answer, capsys):
     assert capsys.readouterr().out.splitlines()[0] == "double: right (2 comparisons)"
 
 
+def test_an_answer_that_changes_its_input_is_right_and_told_so(capsys):
+    @exercise(lesson=7)
+    def check_pairs(answer):
+        x = draw(2, 3)
+        same(call(answer, 5, (x[0], [x[1]])), x[0] + x[1], "pairs(n, rows)")
+
+    check_pairs(lambda n, rows: rows[0] + rows[1][0])
+    check_double(lambda x: 2 * x)
+    assert "changes" not in capsys.readouterr().out
+    check_double(in_place)
+    assert "(It changes what it is called with: argument number 1. Cells below" in capsys.readouterr().out
+    check_pairs(lambda n, rows: np.add(rows[0], rows[1][0], out=rows[1][0]))
+    assert "argument number 2." in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
@@ -122,6 +137,13 @@ def test_shapes_that_do_not_fit_in_a_product():
     assert "these are 2 and 4 long here" in message
 
 
+def test_an_axis_that_is_missing_for_broadcasting():
+    assert "the array (3,) has an axis less than (3, 4)" in said(check_double, lambda x: np.ones((3, 4)) / x)
+    assert "the array (2, 3) has an axis less" in said(check_double, lambda x: np.ones((2, 3)) + np.ones((2, 3, 4)))
+    for shape in ((2,), (4, 3)):
+        assert "has an axis less" not in said(check_double, lambda x, shape=shape: np.ones(shape) + np.ones((3, 4)))
+
+
 def test_a_pair_used_as_one_array():
     def answer(x):
         y = np.empty_like(x)
@@ -136,6 +158,11 @@ def test_pieces_that_were_not_put_together():
     pieces = [x[:, :2], x[:, 2:4], x[:, 4:]]
     assert "np.concatenate(pieces, axis=1) puts them together" in said(check_with(lambda: same(pieces, x, "x")))
     assert "np.concatenate" not in said(check_with(lambda: same(pieces[::-1], x, "x")))
+
+
+def test_rows_of_different_lengths_are_no_array():
+    message = said(check_double, lambda x: np.array([[1.0, 2.0], [3.0]]))
+    assert "parts of different shapes can't be one array: rows of different lengths" in message
 
 
 def test_not_written_yet():
