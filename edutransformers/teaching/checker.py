@@ -188,12 +188,13 @@ def _cause_of(error: Exception) -> str | None:
         less, more = sorted((one, other), key=len)
         if any(less == more[:axis] + more[axis + 1 :] for axis in range(1, len(more))):
             return (
-                f"the array {tuple(less)} has an axis less than {tuple(more)}: put in one of length 1 where it is missing "
-                "(keepdims=True keeps one, [..., None] adds one at the end)"
+                f"the array {tuple(less)} has an axis less than {tuple(more)}: put in one of length 1 where it "
+                "is missing (keepdims=True keeps one, [..., None] adds one at the end)"
             )
     if isinstance(error, ValueError) and "setting an array element with a sequence" in text:
         return (
-            "parts of different shapes can't be one array: rows of different lengths, or a function's several results?"
+            "parts of different shapes can't be one array: are there rows of different lengths, or does a function called "
+            "there return several things?"
         )
     return None
 

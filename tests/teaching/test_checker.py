@@ -162,7 +162,7 @@ def test_pieces_that_were_not_put_together():
 
 def test_rows_of_different_lengths_are_no_array():
     message = said(check_double, lambda x: np.array([[1.0, 2.0], [3.0]]))
-    assert "parts of different shapes can't be one array: rows of different lengths" in message
+    assert "parts of different shapes can't be one array: are there rows of different lengths" in message
 
 
 def test_not_written_yet():
