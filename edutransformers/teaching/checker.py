@@ -193,8 +193,8 @@ def _cause_of(error: Exception) -> str | None:
             )
     if isinstance(error, ValueError) and "setting an array element with a sequence" in text:
         return (
-            "parts of different shapes can't be one array: are there rows of different lengths, or does a function called "
-            "there return several things?"
+            "parts of different shapes can't be one array: are there rows of different lengths, or does a function "
+            "called there return several things?"
         )
     return None
 
