@@ -153,7 +153,7 @@ plots.show(
 #
 # $$p_i = \frac{e^{x_i/\tau}}{\sum_j e^{x_j/\tau}}, \qquad \frac{p_i}{p_j} = \left(\frac{p_i^{(1)}}{p_j^{(1)}}\right)^{1/\tau}$$
 #
-# where $p^{(1)}$ are the probabilities at $\tau = 1$. Odds of 4 to 1 become 16 to 1 at $\tau = ½$, and 2 to 1 at $\tau = 2$.
+# where $p^{(1)}$ are the probabilities at $\tau = 1$. Odds of 4 to 1 become 16 to 1 at $\tau = \tfrac12$, and 2 to 1 at $\tau = 2$.
 # For $\tau \to 0$ only the likeliest is left (greedy), for $\tau \to \infty$ all are alike. The second remedy, **top-k**, cuts
 # off the tail: only the $k$ likeliest may be drawn, the rest get the score $-\infty$, and the softmax shares out the
 # probability among those that are left.
@@ -371,6 +371,8 @@ for penalty in (1.0, 1.15, 1.5):
 # computer:
 #
 # $$\text{score}(w_1 \dots w_m) = \sum_{t=1}^{m} \log p(w_t \mid \text{prompt}, w_1 \dots w_{t-1})$$
+#
+# where $p(a \mid b)$ is the probability that $a$ comes behind $b$.
 
 # %% [markdown]
 # **Exercise 4.** Write `beam_search(next_log_p, ids, n, count)`. `next_log_p(ids)` gives log-probabilities (V,). Return the n
@@ -509,9 +511,9 @@ for n, alpha in ((4, 0.0), (4, 1.0), (8, 1.0)):
 # ## 5 · Why the likeliest text is dull
 #
 # Eight beams have found a text that is likelier than all that four could find: the search is a better one, but never sure.
-# And what has it found? *This is one of the worst movies I've ever seen.* Of all reviews that
-# begin so it *is* the likeliest: it says what thousands have said. A text that says something costs bits; that is what
-# saying something means (lesson 13). People do not write the likeliest text. They would have no reason to.
+# And what has it found? *This is one of the worst movies I've ever seen.* Of all that was tried it is the likeliest, and
+# not by accident: it says what thousands have said. A text that says something costs bits; that is what saying something
+# means (lesson 13). People do not write the likeliest text. They would have no reason to.
 #
 # Measure it. For texts written in different ways, behind the same prompt: the mean surprise of a token, and how much
 # of the text is repetition: the share of its groups of four tokens that had stood in it before. Beside them the review that a

@@ -142,7 +142,7 @@ def chosen_words(words, probabilities, others, title):
         axes.set_xticks([0, 0.25, 0.5, 0.75, 1][: int(max(probabilities) * 4) + 2])
         axes.xaxis.set_major_formatter("{x:.0%}")
         axes.set_ylim(-0.6, len(words) - 0.4)
-        axes.set_xlabel("probability of the token that was drawn; grey: the likeliest ones")
+        axes.set_xlabel("probability of the token that was taken; grey: the likeliest ones")
         axes.set_title(title)
     return figure
 

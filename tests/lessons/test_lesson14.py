@@ -40,6 +40,12 @@ def greedy_of_prompt(next_scores, ids, count, end):
     return [*ids, *[int(np.argmax(next_scores(ids)))] * count]
 
 
+def greedy_with_scores(next_scores, ids, count, end):
+    for _ in range(count):
+        ids.append(next_scores(ids).max() + 0.25)  # never a whole number by chance
+    return ids
+
+
 def top_k(scores, temperature, k):
     scores = scores / temperature
     return softmax(np.where(scores >= np.sort(scores)[-k], scores, -np.inf))
@@ -99,6 +105,14 @@ def nucleus_without_the_last(p, mass):
     return result / max(result.sum(), 1e-300)
 
 
+def nucleus_of_none(p, mass):
+    order = np.argsort(-p)
+    kept = np.zeros_like(p)
+    kept[order] = np.where(np.cumsum(p[order]) <= mass, p[order], 0)
+    with np.errstate(invalid="ignore"):
+        return kept / kept.sum()
+
+
 def nucleus_sorted(p, mass):
     return np.sort(nucleus(p, mass))[::-1]
 
@@ -130,6 +144,30 @@ def beams_of_lists(next_log_p, ids, n, count, choose=None, begin=1, accumulate=T
             tokens = np.argsort(-log_p)[:1] if own and step else range(len(log_p))
             candidates += [([*text, int(v)], log_p[v] + (score if accumulate else 0)) for v in tokens]
         running = (choose or heapq.nlargest)(n, candidates, key=lambda pair: pair[1])
+    return running
+
+
+def beams_of_least_likely(next_log_p, ids, n, count):
+    running = [(list(ids), 0.0)]
+    for _ in range(count):
+        candidates = []
+        for ids, score in running:
+            log_p = next_log_p(ids)
+            candidates += [([*ids, int(token)], score + log_p[token]) for token in np.argsort(log_p)[:n]]
+        running = sorted(candidates, key=lambda beam: -beam[1])[:n]
+    return running
+
+
+def beams_in_one_list(next_log_p, ids, n, count):
+    running = [(list(ids), 0.0)]
+    for _ in range(count):
+        candidates = []
+        for ids, score in running:
+            log_p = next_log_p(ids)
+            for token in np.argsort(-log_p)[:2]:
+                ids.append(int(token))
+                candidates.append((ids, score + log_p[token]))
+        running = sorted(candidates, key=lambda beam: -beam[1])[:1]
     return running
 
 
@@ -183,6 +221,18 @@ def attend_badly(mask=None, scale=0.5, join=lambda old, new: np.concatenate([old
     return answer
 
 
+def attend_with_zeros(q, k, v, past):
+    _, (keys, values) = attend(q, k, v, past)
+    scores = q @ keys.swapaxes(-1, -2) / q.shape[-1] ** 0.5
+    return softmax(np.where(right_mask(q.shape[2], keys.shape[2]), scores, 0)) @ values, (keys, values)
+
+
+def attend_by_places(q, k, v, past):
+    _, (keys, values) = attend(q, k, v, past)
+    scores = q @ keys.swapaxes(-1, -2) / keys.shape[2] ** 0.5
+    return softmax(np.where(right_mask(q.shape[2], keys.shape[2]), scores, -np.inf)) @ values, (keys, values)
+
+
 def right_mask(T, S):
     return causal_visible(T, S)[0, 0]
 
@@ -230,6 +280,15 @@ WRONG = {
         "of the prompt": (greedy_of_prompt, "chosen behind the prompt alone"),
         "least likely": (lambda f, *rest: greedy(lambda ids: -f(ids), *rest), "argmax"),
         "one more": (lambda f, ids, count, end: greedy(f, ids, count + 1, end), "one token too many"),
+        "scores for ids": (greedy_with_scores, "np.argmax gives the place"),
+        "of the last one": (lambda f, *rest: greedy(lambda ids: f(ids[-1:]), *rest), "behind the last one alone"),
+        "until the end": (lambda f, ids, count, end: greedy(f, ids, 33, end), "it went on until the end token"),
+        "for ever": (lambda f, ids, count, end: greedy(f, ids, 99, None), "is `count` heeded"),
+        "of nothing": (lambda f, ids, count, end: [*ids, np.argmax(f([]))], "with no ids at all"),
+        "the prompt's end": (
+            lambda f, ids, count, end: ids if ids[-1] == end else greedy(f, ids, count, end),
+            "what is written ends the text",
+        ),
     },
     "tempered_top_k": {
         "multiplied": (lambda x, t, k: top_k(x, 1 / t, k), "they are divided"),
@@ -243,6 +302,12 @@ WRONG = {
             "the k least likely were kept",
         ),
         "one too few": (lambda x, t, k: top_k(x, t, k - 1), "one token too few"),
+        "afterwards": (lambda x, t, k: top_k(x, 1.0, k) / t, "divide the scores"),
+        "k from the start": (
+            lambda x, t, k: softmax(np.where(x >= np.sort(x)[min(k, len(x) - 1)], x / t, -np.inf)),
+            "np.sort goes upwards",
+        ),
+        "kept only": (lambda x, t, k: -np.sort(-softmax(x / t))[:k], "the others are 0 at their places"),
         "undone": (lambda x, t, k: top_k(x, 1.0, k) / t / (top_k(x, 1.0, k) / t).sum(), "the temperature is missing"),
     },
     "nucleus": {
@@ -251,6 +316,11 @@ WRONG = {
         "sorted": (nucleus_sorted, "in order of size"),
         "threshold": (nucleus_by_threshold, "it is their sum that counts"),
         "no cut": (lambda p, mass: p, "nothing was cut off"),
+        "none left": (nucleus_of_none, "0/0 is nan"),
+        "by the mass": (lambda p, mass: nucleus_unnormalized(p, mass) / mass, "more than `mass`"),
+        "ordered twice": (lambda p, mass: nucleus(p, mass)[np.argsort(-p)][np.argsort(-p)], "puts them back"),
+        "softmax": (lambda p, mass: softmax(nucleus_unnormalized(p, mass)), "a softmax of probabilities"),
+        "kept only": (lambda p, mass: -np.sort(-nucleus(p, mass))[: (nucleus(p, mass) > 0).sum()], "only the kept"),
     },
     "beam_search": {
         "own best": (lambda *inputs: beams_of_lists(*inputs, own=True), "each beam kept its own best"),
@@ -260,6 +330,13 @@ WRONG = {
             "the last one's alone was compared",
         ),
         "lowest": (lambda *inputs: beams_of_lists(*inputs, choose=heapq.nsmallest), "the lowest scores"),
+        "least likely": (beams_of_least_likely, "np.argsort goes upwards"),
+        "of the prompt": (lambda f, ids, *rest: beams_of_lists(lambda _: f(ids), ids, *rest), "each beam's own ids"),
+        "product": (
+            lambda *inputs: [(ids, 0.0 * score) for ids, score in beams_of_arrays(*inputs)],
+            "are added, not multiplied",
+        ),
+        "one list": (beams_in_one_list, "[*ids, token] makes a new one"),
         "worst first": (lambda *inputs: beams_of_arrays(*inputs)[::-1], "the best one stands first"),
         "best only": (lambda *inputs: beams_of_arrays(*inputs)[:1], "return all n"),
         "turned round": (lambda *inputs: [pair[::-1] for pair in beams_of_arrays(*inputs)], "pairs (ids, score)"),
@@ -288,6 +365,12 @@ WRONG = {
             attend_badly(right_mask, keep=lambda k, v, past: past or (k, v)),
             "the new keys were not added",
         ),
+        "past turned round": (
+            lambda q, k, v, past: attend(q, k, v, past and past[::-1]),
+            "the two were taken for each other",
+        ),
+        "zero scores": (attend_with_zeros, "must become −inf"),
+        "by all places": (attend_by_places, "it is the width of a head that counts"),
         "context only": (lambda *inputs: attend(*inputs)[0], "two things"),
     },
 }

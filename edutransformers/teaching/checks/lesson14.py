@@ -20,7 +20,18 @@ class _Scores:
             self.place[ends_at, end] = 30.0
 
     def __call__(self, ids):
-        ids = [int(token) for token in np.ravel(ids)]
+        ids, V = np.ravel(ids), len(self.last)
+        strange = [token for token in ids.tolist() if token != int(token) or not 0 <= token < V]
+        if strange:
+            raise CheckFailed(
+                f"{self!r} was asked with the id {strange[0]:.6g}, and ids are whole numbers from 0 to {V - 1}\n"
+                "  → was the largest score taken, and not its place? np.argmax gives the place"
+            )
+        if not ids.size:
+            raise CheckFailed(f"{self!r} was asked with no ids at all; ask with the prompt and what is written by now")
+        if len(ids) >= len(self.place):
+            raise CheckFailed(f"{self!r} was asked with a text of {len(ids)} ids: is `count` heeded?")
+        ids = ids.astype(int).tolist()
         scores = self.last[ids[-1]] + self.place[len(ids)]
         for age, token in enumerate(reversed(ids[:-1])):  # two texts never have the same scores
             scores = scores + 0.8**age * self.before[token]
@@ -63,8 +74,21 @@ def check_greedy_decode(answer):
                 "every token was chosen behind the prompt alone: ask again with all that is written by now": (
                     prompt + [int(np.argmax(model(prompt)))] * count
                 ),
+                "each token was chosen behind the last one alone: ask with the whole text": _greedy(
+                    lambda ids, model=model: model(ids[-1:]), prompt, count, end
+                ),
+                "it went on until the end token came: at most `count` tokens are written": _greedy(
+                    model, prompt, 33, end
+                ),
             },
         )
+    model, prompt = _Scores(5), [2, 4]  # as <|endoftext|> stands before a text that is to be written from its beginning
+    equal(
+        _ids(call(answer, model, prompt, 1, 4), "greedy_decode(…)"),
+        _greedy(model, prompt, 1, 4),
+        "greedy_decode(next_scores, [2, 4], count=1, end=4)",
+        mistakes={"nothing was written, as the prompt's last id is `end`; what is written ends the text": prompt},
+    )
 
 
 def _greedy(model, prompt, count, end, choose=np.argmax):
@@ -78,12 +102,14 @@ def _greedy(model, prompt, count, end, choose=np.argmax):
 
 @exercise(lesson=14)
 def check_tempered_top_k(answer):
-    for V, temperature, k in ((9, 0.6, 4), (6, 1.7, 2), (7, 2.5, 7), (5, 0.8, 1)):
+    for V, temperature, k in ((10, 0.6, 4), (6, 1.7, 2), (7, 2.5, 7), (5, 0.8, 1)):
         scores = 0.7 * draw(V)
         tempered = scores / temperature
         kept = np.argsort(np.argsort(-scores)) < k
         wanted = softmax(np.where(kept, tempered, -np.inf))
         order = np.argsort(-scores)
+        upwards = np.sort(scores)[min(k, V - 1)]
+        mixed = scores >= min(np.sort(tempered)[-k], scores.max())
         same(
             call(answer, scores, temperature, k),
             wanted,
@@ -104,6 +130,19 @@ def check_tempered_top_k(answer):
                 ),
                 "the probabilities are in order of size; each belongs at its own token's place": wanted[order],
                 "only the kept probabilities came back; the others are 0 at their places": wanted[order][:k],
+                "only probabilities of kept tokens came back; the others are 0 at their places": softmax(tempered)[
+                    order
+                ][:k],
+                "np.sort goes upwards, so [k] is one of the small ones: the k-th largest is [-k]": softmax(
+                    np.where(scores >= upwards, tempered, -np.inf)
+                ),
+                "scores were compared with a score that is divided by the temperature, or the other way round": softmax(
+                    np.where(mixed, scores, -np.inf)
+                ),
+                "what was divided by the temperature are the probabilities; divide the scores": softmax(
+                    np.where(kept, scores, -np.inf)
+                )
+                / temperature,
                 "one token too many was kept (those below the k-th are cut, not the k-th's successor)": softmax(
                     np.where(np.argsort(np.argsort(-scores)) < k + 1, tempered, -np.inf)
                 ),
@@ -137,6 +176,14 @@ def check_nucleus(answer):
                 / max(p[short].sum(), 1e-300),
                 "what is left doesn't add up to 1: divide by its sum": np.where(kept, p, 0),
                 "no token is left; the likeliest always stays": np.zeros(V),
+                "no token is left, and 0/0 is nan: the token that crosses the line stays": np.full(V, np.nan),
+                "divide by what the kept ones have together, which may be more than `mass`": np.where(kept, p, 0)
+                / mass,
+                "the values in order of size were looked up with `order` once more; kept[order] = … puts them back": (
+                    np.where(kept, p, 0)[order][order] / p[kept].sum()
+                ),
+                "that is a softmax of probabilities; what is left is divided by its sum": softmax(np.where(kept, p, 0)),
+                "only the kept probabilities came back; the others are 0 at their places": wanted[order][: kept.sum()],
                 "nothing was cut off": p,
                 "one token too many: stop at the token with which `mass` is reached": _kept_share(
                     p, order[: int(kept.sum()) + 1]
@@ -186,9 +233,25 @@ def check_beam_search(answer):
             ),
             "the beams with the lowest scores were kept: log-probabilities are negative, and nearer to 0 is "
             "better": _beams(model, prompt, n, count, sign=-1),
+            "each beam was continued with its least likely tokens: np.argsort goes upwards, so sort −log_p": _beams(
+                model, prompt, n, count, among="worst"
+            ),
+            "every continuation was chosen behind the prompt: ask with each beam's own ids": _beams(
+                lambda ids, model=model, prompt=prompt: model(prompt), prompt, n, count
+            ),
             "one step too many: `count` tokens are written": _beams(model, prompt, n, count + 1),
             "one step too few: `count` tokens are written": _beams(model, prompt, n, count - 1),
         }
+        holds(
+            any(float(score) for _, score in got),
+            "all scores of beam_search are 0\n  → the logarithms of probabilities are added, not multiplied",
+        )
+        longest = max((len(ids) for ids, _ in got), default=0)
+        holds(
+            longest <= len(prompt) + count + 1,
+            f"beam_search wrote a text of {longest} ids; behind a prompt of {len(prompt)} it should write {count}\n"
+            "  → was one list appended to for several continuations? [*ids, token] makes a new one",
+        )
         # Two mistakes may by chance end with the same ids: the one that has the scores too comes first.
         found = {name: beams for name, beams in mistakes.items() if _scored_alike(got, beams)} | mistakes
         equal(
@@ -199,7 +262,7 @@ def check_beam_search(answer):
         )
         scores = np.array([score for _, score in wanted])
         same(
-            [float(score) for _, score in got],
+            np.array([float(score) for _, score in got]),
             scores,
             "the scores of the beams",
             mistakes={
@@ -225,7 +288,8 @@ def _beams(model, prompt, n, count, among="all", total=True, sign=1):
             log_p = model(ids)
             own = [([*ids, v], (score if total else 0.0) + float(log_p[v])) for v in range(len(log_p))]
             own.sort(key=lambda beam: -sign * beam[1])
-            candidates += own[:1] if among == "own" and step else own[:n]
+            kept = {"all": own[:n], "own": own[: 1 if step else n], "worst": own[-n:]}
+            candidates += kept[among]
         candidates.sort(key=lambda beam: -sign * beam[1])
         running = candidates[:n]
     return running
@@ -258,6 +322,13 @@ def check_attend_with_past(answer):
             ),
             "the mask is missing: new tokens see new tokens behind them": _attended(scores, None, values),
             "the scores are not divided by √K": _attended(scores * K**0.5, visible, values),
+            "the scores are divided by √(S + T); it is the width of a head that counts, √K": _attended(
+                scores * (K / (S + T)) ** 0.5, visible, values
+            ),
+            "hidden scores became 0, and e⁰ = 1 is a share too: they must become −inf": softmax(
+                np.where(visible, scores, 0)
+            )
+            @ values,
             "the scores are divided by K, not by its root": _attended(scores / K**0.5, visible, values),
             "the mask is one place too strict: a token sees itself too": _attended(scores, _strict(visible, S), values),
             "only the new keys and values were looked at, not the past": _attended(
@@ -266,6 +337,10 @@ def check_attend_with_past(answer):
         }
         if S:
             turned = [np.concatenate([new, old], axis=2) for new, old in ((k, past[0]), (v, past[1]))]
+            swapped = [np.concatenate([old, new], axis=2) for old, new in ((past[1], k), (past[0], v))]
+            wrong["`past` is (keys, values), and the two were taken for each other"] = _attended(
+                q @ swapped[0].swapaxes(-1, -2) / K**0.5, visible, swapped[1]
+            )
             wrong["the new keys and values stand in front of the past's: the past comes first"] = _attended(
                 q @ turned[0].swapaxes(-1, -2) / K**0.5, visible, turned[1]
             )
