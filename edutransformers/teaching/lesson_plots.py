@@ -57,6 +57,12 @@ def flow(steps: Sequence, gradients: Sequence[str] | None = None, title: str | N
     return figure
 
 
+def _shown(form: str, number) -> str:
+    """The number in its form; what rounds to 0 without a sign."""
+    text = form.format(number)
+    return text[1:] if text.startswith("-0") and not text.strip("-0.") else text
+
+
 def _rounded(x, y, width, height, color=PALE):
     from matplotlib.patches import FancyBboxPatch
 
@@ -151,8 +157,8 @@ def matrices(values: Sequence, titles: Sequence[str], rows=None, columns=None, f
             strength = np.abs(value.astype(np.float64)) / max(float(np.abs(value).max(initial=0)), 1e-12)
             ax.imshow(0.75 * strength, cmap="Greys", vmin=0, vmax=1, aspect="auto")
             for row, column in np.ndindex(value.shape):
-                color = "white" if strength[row, column] > 0.85 else INK
-                text = form.format(value[row, column])
+                color = "white" if strength[row, column] > 0.78 else INK
+                text = _shown(form, value[row, column])
                 ax.text(column, row, text, ha="center", va="center", color=color, fontsize=9)
                 if frame is not None and np.atleast_2d(frame)[row, column]:
                     ax.add_patch(
@@ -255,7 +261,7 @@ def bars(names: Sequence[str], values: Sequence[float], xlabel: str, title: str,
         ax.barh(places, values, color=BLUE, height=0.65)
         reach = max(max(values), 0) - min(min(values), 0) or 1
         for place, value in zip(places, values):
-            ax.text(max(value, 0) + 0.01 * reach, place, form.format(value), va="center", fontsize=8, color=INK)
+            ax.text(max(value, 0) + 0.01 * reach, place, _shown(form, value), va="center", fontsize=8, color=INK)
         ax.axvline(0, color=INK, linewidth=0.8)
         ax.set_yticks(places, names)
         ax.margins(x=0.12)
