@@ -27,7 +27,7 @@ from edutransformers.teaching import lesson_plots, plots
 
 plots.show(
     lesson_plots.flow(
-        [("x", "(B, T, D)"), "W₁ x + b₁", ("u", "(B, T, F)"), "gelu", ("h", "(B, T, F)"), "W₂ h + b₂", ("y", "(B, T, D)")],
+        [("x", "(B, T, D)"), "x W₁ᵀ + b₁", ("u", "(B, T, F)"), "gelu", ("h", "(B, T, F)"), "h W₂ᵀ + b₂", ("y", "(B, T, D)")],
         ["dx = du W₁", "du = dh · gelu′(u)", "dh = dy W₂"],
     ),
     alt="From left to right: x of shape B by T by D; a linear map to u of shape B by T by F; gelu to h of the same shape; a "
@@ -69,7 +69,7 @@ plots.show(
 # Follow token 0 with a pencil: row 1 of $W_1$ is $(0, 1)$, so $u_1 = -2 + 0.5 = -1.5$: it disagrees, and $h_1 = -0.10$ is
 # nearly nothing. Row 0 agrees: $u_0 = 1$, $h_0 = 0.84$.
 #
-# Without the activation all this would be pointless: $W_2 (W_1 x) = (W_2 W_1)\, x$ is *one* linear map with a (D, D) matrix,
+# Without the activation all this would be pointless: two linear maps in a row are *one*, with a (D, D) matrix (lesson 02),
 # however wide the middle.
 
 # %% [markdown]
@@ -95,8 +95,8 @@ check_ffn_forward(ffn_forward)
 # %% [markdown] hints="ffn_forward"
 # Three lines, from left to right through the picture: u, then h and its slope, then y.
 # ---
-# A weight (F, D) takes D numbers to F: $u_f = \sum_d W^{(1)}_{fd}\, x_d + b^{(1)}_f$. In NumPy that is `x @ w1.T + b1`, for any
-# leading axes of `x`.
+# A weight (F, D) takes D numbers to F: that is lesson 02's `x @ weight.T + bias`, for any leading axes of `x`. And `gelu(u,
+# derivative=True)` gives a pair: take it apart with `h, slope = …`.
 # ---
 # ```python
 # h, slope = gelu(x @ w1.T + b1, derivative=True)
@@ -107,7 +107,8 @@ check_ffn_forward(ffn_forward)
 # %% [markdown]
 # ## 2 · Backward, on paper
 #
-# Number all tokens of all texts through: $n = 1 \dots N$, $N = B\,T$. The forward pass, with every index written out:
+# Number all tokens of all texts through: $n = 1 \dots N$, $N = B\,T$. The forward pass, with every index written out (the
+# number in brackets says which weight it is, so that the place below is free for indices):
 #
 # $$u_{nf} = \sum_d W^{(1)}_{fd}\, x_{nd} + b^{(1)}_f, \qquad h_{nf} = \text{gelu}(u_{nf}), \qquad
 #   y_{nd} = \sum_f W^{(2)}_{df}\, h_{nf} + b^{(2)}_d .$$
@@ -233,7 +234,8 @@ print("equal to torch's gradients and to the library's")
 #
 # $$\underbrace{4 D^2}_{\text{attention}} \qquad \text{against} \qquad \underbrace{2 D F = 8 D^2}_{\text{feed-forward}}$$
 #
-# (and some biases): **two thirds of a layer's weights are in the feed-forward.** In BERT-base, in millions:
+# (and some biases): **two thirds of a layer's weights are in the feed-forward.** In BERT-base, in millions (the pooler is a
+# linear map behind the last layer, which lesson 09 explains):
 
 # %%
 from edutransformers import BertConfig, BertModel
@@ -246,15 +248,15 @@ parts = {
     "attention": sum(layer.attention.num_parameters() for layer in bert_base.encoder.layer),
     "embeddings": bert_base.embeddings.num_parameters(),
 }
-parts["norms and pooler"] = bert_base.num_parameters() - sum(parts.values())
+parts["norms, pooler"] = bert_base.num_parameters() - sum(parts.values())
 plots.show(
     lesson_plots.bars(list(parts), [n / 1e6 for n in parts.values()], "10⁶ weights", "Where BERT-base's weights are"),
-    alt="Four bars, in millions of weights: feed-forward 56.7, attention 28.3, embeddings 23.8, norms and pooler 0.6.",
+    alt="Four bars, in millions of weights: feed-forward 56.7, attention 28.3, embeddings 23.8, norms and the pooler 0.6.",
 )
 
 # %% [markdown]
-# Now the arithmetic. A product of (m, k) with (k, n) makes m·n numbers, each a sum of k products: $2\,m\,k\,n$ operations, one
-# multiplication and one addition each. So a linear map costs two operations for each weight and token. Attention has two
+# Now the arithmetic. A product of (m, k) with (k, n) makes m·n numbers, each a sum of k products: k multiplications, and k
+# additions (the first is to 0), in all $2\,m\,k\,n$ operations. So a linear map costs two operations for each weight and token. Attention has two
 # more products, which have no weights at all: every query with every key, and the weighted sum of the values. For all
 # heads together, each of them multiplies (T, D) with (D, T), or (T, T) with (T, D).
 
@@ -491,7 +493,7 @@ w1, w2 = (0.1 * rng.standard_normal(shape, dtype=np.float32) for shape in ((F, D
 b1, b2 = np.zeros(F, dtype=np.float32), np.zeros(D, dtype=np.float32)
 
 whole, _ = ffn_forward(x, w1, b1, w2, b2)
-chunks = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512]
+chunks = [1, 4, 8, 16, 32, 64, 128, 256, 512]
 runs = {c: lambda c=c: ffn_in_chunks(x, w1, b1, w2, b2, c) for c in chunks}
 off = max(np.abs(run() - whole).max() for run in runs.values())
 print(f"largest difference of any chunk size from the whole: {off:.0e}, of numbers up to {np.abs(whole).max():.0f}")

@@ -116,6 +116,27 @@ def made_anew(x, w1, b1, w2, b2, chunk):
     return y
 
 
+def returned_too_early(x, w1, b1, w2, b2, chunk):
+    y = np.full_like(x, 7.0)
+    for start in range(0, x.shape[1], chunk):
+        y[:, start : start + chunk] = forward(x[:, start : start + chunk], w1, b1, w2, b2)[0]
+        return y
+
+
+def up_to_chunk(x, w1, b1, w2, b2, chunk):
+    y = np.full_like(x, 7.0)
+    for start in range(0, x.shape[1], chunk):
+        y[:, start:chunk] = forward(x[:, start:chunk], w1, b1, w2, b2)[0]
+    return y
+
+
+def the_pair_in_its_place(x, w1, b1, w2, b2, chunk):
+    y = np.empty_like(x)
+    for start in range(0, x.shape[1], chunk):
+        y[:, start : start + chunk] = forward(x[:, start : start + chunk], w1, b1, w2, b2)
+    return y
+
+
 def along_the_texts(x, w1, b1, w2, b2, chunk):
     pieces = [x[:, s : s + chunk] for s in range(0, x.shape[1], chunk)]
     return np.concatenate([gelu(piece @ w1.T + b1) @ w2.T + b2 for piece in pieces], axis=0)
@@ -227,6 +248,14 @@ WRONG = {
         "no b1": (lambda x, w1, b1, w2, b2: forward(x, w1, 0 * b1, w2, b2), "b1 is missing"),
         "weight not transposed": (lambda x, w1, b1, w2, b2: (gelu(x @ w1 + b1) @ w2 + b2, ()), "stopped with"),
         "y alone": (lambda *inputs: forward(*inputs)[0], "two things"),
+        "the pair for h": (
+            lambda x, w1, b1, w2, b2: (gelu(x @ w1.T + b1, derivative=True) @ w2.T + b2, (x, x, x)),
+            "take it apart: h, slope = …",
+        ),
+        "the slope at h": (
+            changed(forward, 1, lambda cache, *inputs: (cache[0], gelu(cache[2], derivative=True)[1], cache[2])),
+            "its slope at u counts",
+        ),
         "u in the cache": (
             lambda x, w1, b1, w2, b2: (forward(x, w1, b1, w2, b2)[0], (x, x @ w1.T + b1, gelu(x @ w1.T + b1))),
             "that is u; its slope",
@@ -242,6 +271,14 @@ WRONG = {
         "h for the slope": (
             lambda dy, cache, w1, w2: backward(dy, (cache[0], cache[2], cache[2]), w1, w2),
             "it is multiplied with the slope",
+        ),
+        "the slope at h": (
+            lambda dy, cache, w1, w2: backward(dy, (cache[0], gelu(cache[2], derivative=True)[1], cache[2]), w1, w2),
+            "the cache has the slope at u",
+        ),
+        "another order": (
+            lambda dy, cache, w1, w2: [backward(dy, cache, w1, w2)[place] for place in (0, 3, 4, 1, 2)],
+            "that is dw2: the order is dx, dw1, db1, dw2, db2",
         ),
         "dw1 transposed": (changed(backward, 1, lambda dw1, *inputs: dw1.T), "transposed"),
         "the slope in dw2": (
@@ -263,12 +300,29 @@ WRONG = {
         "scores only": (lambda T, D, F: (8 * T * D * D, 2 * T * T * D, 4 * T * D * F), "there are two such products"),
         "one token": (lambda T, D, F: (8 * D * D, 4 * T * D, 4 * D * F), "that is for one token"),
         "one linear map": (lambda T, D, F: (8 * T * D * D, 4 * T * T * D, 2 * T * D * F), "there are two"),
+        "an addition less": (
+            lambda T, D, F: (4 * T * D * (2 * D - 1), 4 * T * T * D, 4 * T * D * F),
+            "here they count as k",
+        ),
+        "another order": (lambda T, D, F: (4 * T * T * D, 8 * T * D * D, 4 * T * D * F), "which come second"),
+        "the feed-forward first": (lambda T, D, F: (4 * T * D * F, 8 * T * D * D, 4 * T * T * D), "which comes last"),
+        "scores without a width": (lambda T, D, F: (8 * T * D * D, 4 * T * T, 4 * T * D * F), "the width is missing"),
+        "F = 4D": (lambda T, D, F: (8 * T * D * D, 4 * T * T * D, 16 * T * D * D), "it need not be 4 · D"),
     },
     "ffn_in_chunks": {
         "in one piece": (in_one_piece, "is the whole middle"),
         "all middles kept": (with_all_middles, "collected in a list"),
         "the rest left out": (without_the_rest, "shorter than the others, and was left out"),
         "made anew": (made_anew, "made anew in each turn"),
+        "returned too early": (returned_too_early, "is the `return` inside the loop"),
+        "up to chunk": (up_to_chunk, "in place of `start + chunk`"),
+        "the pair in its place": (the_pair_in_its_place, "return several things?"),
+        "a list of chunks": (
+            lambda x, w1, b1, w2, b2, chunk: [
+                forward(x[:, s : s + chunk], w1, b1, w2, b2)[0] for s in range(0, x.shape[1], chunk)
+            ],
+            "np.concatenate(pieces, axis=1) puts them together",
+        ),
         "along the texts": (along_the_texts, "tokens are axis 1"),
         "chunks of texts": (
             lambda x, w1, b1, w2, b2, chunk: np.concatenate(
@@ -284,6 +338,10 @@ WRONG = {
     "ffn_backward_in_chunks": {
         "assigned": (backward_assigned, "that is the last chunk's alone"),
         "averaged": (backward_averaged, "that is a mean over the chunks"),
+        "no b1": (
+            lambda dy, x, w1, b1, w2, chunk: backward_in_chunks(dy, x, w1, 0 * b1, w2, chunk),
+            "b1 is missing where the middle is made again",
+        ),
         "the rest left out": (backward_without_the_rest, "the last, shorter chunk is missing"),
         "in one piece": (backward_in_one_piece, "is the whole middle"),
     },

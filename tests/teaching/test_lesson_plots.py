@@ -56,6 +56,13 @@ def test_matrices():
     is_drawn(figure)
 
 
+def test_what_rounds_to_zero_has_no_sign():
+    figure = lesson_plots.matrices([np.array([[-0.001, -0.01, -20.0]])], ["a"])
+    assert {"0.00", "-0.01", "-20.00"} <= set(texts(figure))
+    assert "-0.00" not in texts(figure)
+    assert "0.0" in texts(lesson_plots.bars(["a", "b"], [-0.04, 1.0], "x", "y", "{:.1f}"))
+
+
 def test_numbers_stand_out_from_their_cells():
     """Dark cells have white numbers, pale ones dark numbers."""
     (ax,) = lesson_plots.matrices([np.linspace(0, 1, 11)[None]], ["x"]).axes

@@ -54,6 +54,7 @@ def check_ffn_forward(answer):
                 "b1 is missing": _forward(x, w1, 0 * b1, w2, b2)[0],
                 "the slope went on to the second linear map; h does": slope @ w2.T + b2,
                 "that is h, the middle: the second linear map is missing": h,
+                "gelu(u, derivative=True) gives a pair; take it apart: h, slope = …": np.stack([h, slope]) @ w2.T + b2,
                 "that is relu, not gelu": np.maximum(u, 0) @ w2.T + b2,
             },
         )
@@ -69,6 +70,9 @@ def check_ffn_forward(answer):
                 "cache slope": {
                     "that is h: the cache is (x, slope, h), in this order": h,
                     "that is u; its slope gelu′(u) is wanted, so that backward need not compute it": u,
+                    "that is the slope at h; gelu was applied to u, so its slope at u counts": gelu(h, derivative=True)[
+                        1
+                    ],
                 },
                 "cache h": {
                     "that is the slope: the cache is (x, slope, h), in this order": slope,
@@ -104,6 +108,8 @@ def check_ffn_backward(answer):
                     "the slope is missing: dh must go through the activation before it meets W1": dh @ w1,
                     "dh was multiplied with h; it is multiplied with the slope": (dh * h) @ w1,
                     "the slope was taken twice": (du * slope) @ w1,
+                    "that is with the slope at h; the cache has the slope at u": (dh * gelu(h, derivative=True)[1])
+                    @ w1,
                     "that is the gradient plus dy: there is no shortcut in this network": wanted["dx"] + dy,
                 },
                 "dw1": {
@@ -144,18 +150,27 @@ def check_layer_operations(answer):
                     "the factor 2 is missing: a multiplication and an addition": 4 * T * D * D,
                     "that is for one linear map; there are four": 2 * T * D * D,
                     "that is for one token; there are T": 8 * D * D,
+                    "k − 1 additions were counted for a sum of k products; here they count as k": 4
+                    * T
+                    * D
+                    * (2 * D - 1),
+                    "that is for the products of tokens with tokens, which come second": tokens,
+                    "that is for the feed-forward, which comes last": feed_forward,
                     "that is the number of weights; each does two operations for each token": 4 * D * D,
                 },
                 "tokens with tokens": {
                     "there are two such products: the scores, and the weighted sum of the values": 2 * T * T * D,
                     "the factor 2 is missing: a multiplication and an addition": 2 * T * T * D,
                     "that is for one token; there are T": 4 * T * D,
+                    "the width is missing: each of the T² scores is a sum of D products": 4 * T * T,
+                    "that is for the feed-forward, which comes last": feed_forward,
                     "each query meets T keys: T² pairs, each a product of width D": 4 * T * D * D,
                 },
                 "the feed-forward": {
                     "that is for one linear map; there are two, and a factor 2 in each": 2 * T * D * F,
                     "the factor 2 is missing: a multiplication and an addition": 2 * T * D * F,
                     "that is for one token; there are T": 4 * D * F,
+                    "F is a number of its own here; it need not be 4 · D": 16 * T * D * D,
                     "the second linear map is (D, F), not (F, F)": 2 * T * D * F + 2 * T * F * F,
                 },
             },
@@ -219,6 +234,11 @@ def check_ffn_in_chunks(answer):
                     f"the last {T - whole_chunks} of {T} tokens are wrong, for chunk = {chunk}\n"
                     "  → the last chunk is shorter than the others, and was left out: range(0, T, chunk) reaches it"
                 )
+            if off.any() and (off == (np.arange(T) >= chunk)).all():
+                raise CheckFailed(
+                    f"only the first chunk of y is right, for T = {T}, chunk = {chunk}\n"
+                    "  → is the `return` inside the loop, or does the slice end at `chunk` in place of `start + chunk`?"
+                )
             if off.any() and (off == (np.arange(T) < last)).all():
                 raise CheckFailed("only the last chunk of y is right\n  → is y made anew in each turn of the loop?")
         same(
@@ -255,6 +275,8 @@ def check_ffn_backward_in_chunks(answer):
                     / len(parts),
                     "the last, shorter chunk is missing": sum(part[name] for part in parts[:-1]),
                 }
+        without_b1 = _gradients(dy, x, (w1, 0 * b1, *weights[2:]))
+        mistakes["dx"]["b1 is missing where the middle is made again"] = without_b1["dx"]
         same_all(call(answer, dy, x, w1, b1, w2, chunk), wanted, mistakes=mistakes, sizes={"B": B, "T": T})
     B, T, D, F, chunk = LARGE
     x, dy, weights = draw(B, T, D), draw(B, T, D), _weights(D, F)
