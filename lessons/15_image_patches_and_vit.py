@@ -404,8 +404,9 @@ plots.show(
 #
 # $$\texttt{new}_{i'j'} = \sum_{i,j} R_{i'i}\; \texttt{old}_{ij}\; R_{j'j}$$
 #
-# Its backward pass is the transposed matrices, as for all that is linear. (The library's `interpolation_matrix` has it
-# with smoother weights than plain averages, "bicubic", as the original does.)
+# Its backward pass is the transposed matrices, as for all that is linear. The weights below are
+# "bicubic", as the original's: they belong to a smooth curve through the old places, which swings a little beyond them, and
+# so a few weights are below 0.
 
 # %%
 from edutransformers.functional.interpolation import interpolation_matrix

@@ -27,6 +27,10 @@ def pixel_values_by_one_factor(pictures, mean, std):
     return np.einsum("bhwc,c->bchw", pictures.astype("float64"), 1 / (255 * std)) - (mean / std)[:, None, None]
 
 
+def pixel_values_of_first_channel(pictures, mean, std):
+    return pixel_values(pictures, mean[0], std[0])
+
+
 def patches(x, P):
     return cut_into_patches(x, (P, P))
 
@@ -42,6 +46,11 @@ def patches_by_splitting(x, P):
     return np.stack(
         [patch.reshape(len(x), -1) for strip in strips for patch in np.split(strip, x.shape[3] // P, axis=3)], axis=1
     )
+
+
+def patches_first(x, P):
+    rows, columns = range(0, x.shape[2], P), range(0, x.shape[3], P)
+    return np.array([x[:, :, i : i + P, j : j + P].reshape(len(x), -1) for i in rows for j in columns])
 
 
 def split(x, P):
@@ -72,6 +81,12 @@ def joined_by_numbers(dpatches, P, shape):
     dx = np.empty(np.prod(shape), dtype=dpatches.dtype)
     dx[numbers.ravel()] = dpatches.ravel()
     return dx.reshape(shape)
+
+
+def first_picture_joined(dpatches, P, shape):
+    dx = np.zeros(shape)
+    dx[:1] = joined(dpatches[:1], P, (1, *shape[1:]))
+    return dx
 
 
 def apart(dpatches, P, shape):
@@ -111,6 +126,14 @@ def rollout_by_picture(attentions):
 
 def rollout_wrong_way_round(attentions):
     return attention_rollout(attentions[::-1])
+
+
+def rollout_number_by_number(attentions):
+    identity = shares = np.eye(attentions[0].shape[-1])
+    for weights in attentions:
+        shares = (weights.mean(axis=1) + identity) / 2 * shares
+    with np.errstate(invalid="ignore"):
+        return shares[:, 0, 1:] / shares[:, 0, 1:].sum(axis=-1, keepdims=True)
 
 
 def rollout_with_cls(attentions):
@@ -163,6 +186,16 @@ WRONG = {
         "width first": (lambda p, mean, std: ((p / 255 - mean) / std).transpose(0, 3, 2, 1), "height and width are"),
         "no 255": (lambda p, mean, std: pixel_values(255.0 * p, mean, std), "the division by 255 is missing"),
         "256": (lambda p, mean, std: pixel_values(p * (255 / 256), mean, std), "the largest byte is 255"),
+        "no brackets": (lambda p, mean, std: (p / 255 - mean / std).transpose(0, 3, 1, 2), "it needs brackets"),
+        "times std": (lambda p, mean, std: pixel_values(p, mean, 1 / std), "it is multiplied by std"),
+        "whole numbers": (
+            lambda p, mean, std: pixel_values(p // 255 * 255, mean, std),
+            "drops what is behind the point",
+        ),
+        "255 last": (lambda p, mean, std: pixel_values(255.0 * p, mean, std) / 255, "the division by 255 comes first"),
+        "variance": (lambda p, mean, std: pixel_values(p, mean, std**2), "the variance"),
+        "one channel's": (pixel_values_of_first_channel, "each has its own"),
+        "turned round": (lambda p, mean, std: ((p / 255 - mean) / std).T, "all four axes"),
         "swapped": (lambda p, mean, std: pixel_values(p, std, mean), "mean and std are swapped"),
         "no mean": (lambda p, mean, std: pixel_values(p, 0 * mean, std), "the mean isn't subtracted"),
         "no std": (lambda p, mean, std: pixel_values(p, mean, std / std), "it isn't divided by std"),
@@ -185,6 +218,19 @@ WRONG = {
             lambda x, P: patches(x, P).reshape(len(x), x.shape[2] // P, x.shape[3] // P, -1),
             "still in a grid",
         ),
+        "p before j": (
+            lambda x, P: split(x, P).transpose(0, 2, 3, 1, 4, 5).reshape(shape_of_patches(x, P)),
+            "the order is b, i, j, c, p, q",
+        ),
+        "P and P": (
+            lambda x, P: (
+                x.reshape(*x.shape[:2], P, P, x.shape[2] // P, x.shape[3] // P)
+                .transpose(0, 4, 5, 1, 2, 3)
+                .reshape(shape_of_patches(x, P))
+            ),
+            "each axis stays where it is",
+        ),
+        "patches first": (patches_first, "in front of the batch"),
         "split the wrong way": (
             lambda x, P: (
                 x.reshape(*x.shape[:2], P, x.shape[2] // P, P, x.shape[3] // P)
@@ -204,6 +250,13 @@ WRONG = {
             lambda dpatches, P, shape: apart(dpatches, P, shape).transpose(0, 3, 1, 5, 2, 4).reshape(shape),
             "inside a patch rows and columns are swapped",
         ),
+        "the forward pass": (
+            lambda dpatches, P, shape: split(dpatches.reshape(shape), P).transpose(0, 2, 4, 1, 3, 5).reshape(shape),
+            "that is the forward pass once more",
+        ),
+        "ones": (lambda dpatches, P, shape: np.ones(shape), "the derivative alone"),
+        "mean": (lambda dpatches, P, shape: joined(dpatches, P, shape) / P**2, "1/P² times"),
+        "first picture": (first_picture_joined, "only the first picture"),
         "channels last": (
             lambda dpatches, P, shape: (
                 dpatches.reshape(shape[0], shape[2] // P, shape[3] // P, P, P, shape[1])
@@ -216,6 +269,10 @@ WRONG = {
     "picture_tokens_backward": {
         "cls at the end": (lambda dx: (dx[:, :-1], *tokens_backward(dx)[1:]), "[CLS] is in front"),
         "no sum for cls": (lambda dx: (dx[:, 1:], dx[:1, :1], dx.sum(0, keepdims=True)), "first picture's alone"),
+        "sum over tokens": (
+            lambda dx: (dx[:, 1:], dx.sum(axis=1, keepdims=True), dx.sum(0, keepdims=True)),
+            "it goes over the batch",
+        ),
         "no sum for places": (lambda dx: (*tokens_backward(dx)[:2], dx), "one table served all"),
         "means": (lambda dx: (dx[:, 1:], *(d / len(dx) for d in tokens_backward(dx)[1:])), "the mean over the batch"),
         "places without cls": (
@@ -233,6 +290,11 @@ WRONG = {
         "one sum for all": (
             lambda attentions: rollout_with_cls(attentions)[:, 1:] / rollout_with_cls(attentions)[:, 1:].sum(),
             "each picture's should",
+        ),
+        "number by number": (rollout_number_by_number, "use @"),
+        "heads added": (
+            lambda attentions: attention_rollout([w.sum(axis=1, keepdims=True) for w in attentions]),
+            "the heads are added up",
         ),
         "one head": (
             lambda attentions: attention_rollout([w[:, :1] for w in attentions]),

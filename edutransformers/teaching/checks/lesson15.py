@@ -35,6 +35,23 @@ def check_to_pixel_values(answer):
                 "the mean is subtracted after the division by std; first subtract, then divide": (
                     pictures / 255 / std - mean
                 ).transpose(0, 3, 1, 2),
+                "p / 255 − mean / std: the difference is divided, so it needs brackets": (
+                    pictures / 255 - mean / std
+                ).transpose(0, 3, 1, 2),
+                "it is multiplied by std; divide": ((pictures / 255 - mean) * std).transpose(0, 3, 1, 2),
+                "// drops what is behind the point: all bytes but 255 become 0": (
+                    (pictures // 255 - mean) / std
+                ).transpose(0, 3, 1, 2),
+                "the division by 255 comes first: mean and std belong to numbers from 0 to 1": (
+                    (pictures - mean) / std / 255
+                ).transpose(0, 3, 1, 2),
+                "all channels got the first one's mean and std; each has its own": (
+                    (pictures / 255 - mean[0]) / std[0]
+                ).transpose(0, 3, 1, 2),
+                "it is divided by std², the variance; std is the standard deviation itself": (
+                    (pictures / 255 - mean) / std**2
+                ).transpose(0, 3, 1, 2),
+                ".T turns the order of all four axes round; only the channels move": last.T,
                 "mean and std are swapped": ((pictures / 255 - std) / mean).transpose(0, 3, 1, 2),
             },
         )
@@ -64,6 +81,14 @@ def check_cut_patches(answer):
                 "the height was split into (P, H/P); the grid's row comes first: (H/P, P)": (
                     x.reshape(B, C, P, h, P, w).transpose(0, 3, 5, 1, 2, 4).reshape(rows)
                 ),
+                "behind the grid's row i stands p; the order is b, i, j, c, p, q": split.transpose(
+                    0, 2, 3, 1, 4, 5
+                ).reshape(rows),
+                "the split is (P, P, H/P, W/P); each axis stays where it is: (H/P, P, W/P, P)": (
+                    x.reshape(B, C, P, P, h, w).transpose(0, 4, 5, 1, 2, 3).reshape(rows)
+                ),
+                "the patches stand in front of the batch: (N, B, C·P·P)": cut_into_patches(x, (P, P)).swapaxes(0, 1),
+                "only the first picture was cut; there are B": cut_into_patches(x[:1], (P, P)),
                 "the channels are cut apart: all channels of one place belong into one patch": split.transpose(
                     0, 1, 2, 4, 3, 5
                 ).reshape(rows),
@@ -88,7 +113,15 @@ def check_cut_patches_backward(answer):
             call(answer, dpatches, P, shape),
             join_patches(dpatches, (P, P), (H, W)),
             "cut_patches_backward(dpatches, P, shape)",
+            sizes={"P": P},
             mistakes={
+                "that is the forward pass once more; first split dpatches into (B, H/P, W/P, C, P, P)": (
+                    dpatches.reshape(B, C, h, P, w, P).transpose(0, 2, 4, 1, 3, 5).reshape(shape)
+                ),
+                "that is the derivative alone, 1; what arrived, dpatches, is multiplied with it": np.ones(shape),
+                "only the first picture got its gradient": np.concatenate(
+                    [join_patches(dpatches[:1], (P, P), (H, W)), np.zeros((B - 1, C, H, W))]
+                ),
                 "reshape alone doesn't put the squares back: reshape to (B, H/P, W/P, C, P, P), transpose, "
                 "reshape": dpatches.reshape(shape),
                 "after the reshape a transpose is missing": apart.reshape(shape),
@@ -126,6 +159,7 @@ def check_picture_tokens_backward(answer):
                 "dcls": {
                     "the sum over the batch is missing: one vector served all B pictures": dx[:, :1],
                     "that is the mean over the batch; gradients of what was used B times add up": one_batch[:, :1] / B,
+                    "the sum went over the tokens; it goes over the batch, axis 0": dx.sum(axis=1, keepdims=True),
                     "that is the last token's; [CLS] is in front": one_batch[:, -1:],
                     "that is the first picture's alone": dx[:1, :1],
                     "that is summed over the tokens as well; [CLS] is only the first": one_batch.sum(
@@ -182,6 +216,12 @@ def check_rollout(answer):
                 ),
                 "steps are multiplied number by number; a chain of layers is a matrix product, @": _shares(
                     np.prod(steps, axis=0)
+                ),
+                "steps are multiplied number by number, and the identity's zeros leave nothing: use @": np.full(
+                    (B, T - 1), np.nan
+                ),
+                "the heads are added up; their mean is asked for": _shares(
+                    _chain([(weights.sum(axis=1) + np.eye(T)) / 2 for weights in attentions])
                 ),
                 "that is the mean over the rows; [CLS] is the first row": _normed(_chain(steps).mean(axis=1)[:, 1:]),
                 "that is the last token's row; [CLS] is the first": _normed(_chain(steps)[:, -1, 1:]),
