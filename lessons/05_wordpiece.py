@@ -49,7 +49,7 @@ plots.show(
 # %% [markdown]
 # B is the number of texts in a batch, T the number of tokens in a row, V the number of entries in the vocabulary. The one we
 # use ships with the package: 8,000 entries that were learned from film reviews, for a small BERT that says whether a review is
-# positive. (How a vocabulary is learned is Lesson 12.)
+# positive. (How a vocabulary is learned is lesson 12.)
 
 # %%
 name = "edutransformers/bert-small-imdb"
@@ -102,11 +102,13 @@ def normalize_text(text):
     ### BEGIN SOLUTION
     cleaned = []
     for c in text:
+        if unicodedata.category(c).startswith("C") and c not in "\t\n\r":
+            continue
         if c.isspace():
             cleaned.append(" ")
         elif is_chinese(c):
             cleaned.append(f" {c} ")
-        elif not unicodedata.category(c).startswith("C"):
+        else:
             cleaned.append(c)
     decomposed = unicodedata.normalize("NFD", "".join(cleaned))
     return "".join(c for c in decomposed if unicodedata.category(c) != "Mn").lower()
@@ -122,17 +124,19 @@ check_normalize_text(normalize_text)
 # Two walks through the text. The first goes character by character and collects what becomes of each: a blank, a Chinese
 # character between blanks, nothing, or the character itself. The second is about accents, and needs the decomposed text.
 # ---
-# Tab and line ends have the category `Cc`. Ask first whether `c.isspace()`, and only then whether it is a control character;
-# otherwise two words on two lines become one.
+# Tab and line ends have the category `Cc`, too. They are the exception in step 1, `c not in "\t\n\r"`; without it two words
+# on two lines become one. The accents: `unicodedata.normalize` of the whole text, then a second walk.
 # ---
 # ```python
 # cleaned = []
 # for c in text:
+#     if unicodedata.category(c).startswith("C") and c not in "\t\n\r":
+#         continue
 #     if c.isspace():
 #         cleaned.append(" ")
 #     elif is_chinese(c):
 #         ...
-#     elif not unicodedata.category(c).startswith("C"):
+#     else:
 #         cleaned.append(c)
 # decomposed = unicodedata.normalize("NFD", "".join(cleaned))
 # return "".join(c for c in decomposed if unicodedata.category(c) != ...)      # and the fifth step?
@@ -231,7 +235,8 @@ print([text[start:stop] for start, stop in split_words(text)])
 # right answer is `[UNK]`. (In real vocabularies single characters are entries, so it hardly ever comes to this.)
 #
 # **Exercise 3.** Write `longest_pieces(word, vocabulary)`: the list of pieces, as they stand in the vocabulary, or
-# `["[UNK]"]`. `vocabulary` is a dictionary {piece: id}; the word is not empty.
+# `["[UNK]"]`. `vocabulary` is a dictionary {piece: id}; the word is not empty. (A `while` loop may never end: the square button
+# in the toolbar interrupts it.)
 
 
 # %% exercise="longest_pieces"
@@ -368,8 +373,8 @@ assert (ids, types) == (ORIGINAL_PAIR, [0] * 6 + [1] * 7)
 print("ids, offsets and token types are those of the original")
 
 # %% [markdown]
-# Three texts prove little. NumPy's documentation is a few hundred thousand characters of real English, mixed with code, and
-# you have it installed.
+# Three texts prove little. NumPy's documentation is most of a million characters of real English, mixed with code, and you
+# have it installed. Every eighth of its docstrings:
 
 # %%
 import inspect
@@ -396,7 +401,7 @@ print(
 #
 # Decoding glues `##` pieces to what stands before them and puts blanks between all others. It is *not* the inverse: case,
 # accents and the exact blanks were thrown away in step 1, and what was unknown is gone. BERT reads and doesn't write, so it can
-# afford that. A model that writes can't, which is a reason for GPT-2's way (Lesson 12).
+# afford that. A model that writes can't, which is a reason for GPT-2's way (lesson 12).
 
 
 # %%
@@ -431,7 +436,8 @@ story = (
 middle = encode(story)[0][1:-1]
 print(f"{len(middle)} tokens and 2 special ones")
 for what, kept in (("all", middle), ("the first 20", middle[:20]), ("the last 20", middle[-20:])):
-    print(f"{what:13} positive: {positive([[2, *kept, 3]])[0]:4.0%}   … {decode(kept[-20:])}")
+    row = [vocabulary["[CLS]"], *kept, vocabulary["[SEP]"]]
+    print(f"{what:13} positive: {positive([row])[0]:4.0%}   … {decode(kept[-20:])}")
 
 # %% [markdown]
 # The same review, and the opposite answer. No error, no warning. For reviews the end often has the verdict, for news the
@@ -484,7 +490,7 @@ print(f"before: {len(first)} tokens of the question, {len(middle)} of the review
 for room in (60, 40, 28, 20):
     a, b = truncate_pair(first, middle, room)
     library_ids = tokenizer(question, story, truncation="longest_first", max_length=room + 3)["input_ids"]
-    as_library = library_ids == [2, *a, 3, *b, 3]
+    as_library = library_ids == [2, *a, 3, *b, 3]  # [CLS] is 2, [SEP] is 3: three special tokens
     print(f"room for {room}: {len(a)} of the question, {len(b)} of the review; as the library: {as_library}")
 
 # %% [markdown]
@@ -568,7 +574,7 @@ counts = np.arange(0, 250, 25)
 padded = [row + [vocabulary["[PAD]"]] * count for count in counts]
 with_mask = [positive([ids], np.array([[1] * len(row) + [0] * count]))[0] for ids, count in zip(padded, counts)]
 without = [positive([ids])[0] for ids in padded]
-assert np.ptp(with_mask) < 1e-4
+assert max(with_mask) - min(with_mask) < 1e-4
 
 plots.show(
     lesson_plots.curves(

@@ -15,14 +15,18 @@ def is_chinese(c):
     return "\u3400" <= c <= "\u4dbf" or "\u4e00" <= c <= "\u9fff" or "\uf900" <= c <= "\ufaff"
 
 
-def normalize(text, accents="NFD", lower=True, control="C", blanks=" {} ", space=str.isspace, marks=True):
+def normalize(
+    text, accents="NFD", lower=True, control="C", blanks=" {} ", space=str.isspace, marks=True, excepted="\t\n\r"
+):
     kept = []
     for c in text:
+        if control and unicodedata.category(c).startswith(control) and c not in excepted:
+            continue
         if space(c):
             kept.append(" ")
         elif is_chinese(c):
             kept.append(blanks.format(c))
-        elif not (control and unicodedata.category(c).startswith(control)):
+        else:
             kept.append(c)
     text = "".join(kept)
     if accents:
@@ -34,22 +38,22 @@ def normalize(text, accents="NFD", lower=True, control="C", blanks=" {} ", space
 
 def normalize_by_steps(text):
     text = text.lower()
-    text = re.sub(r"\s", " ", text)
+    text = re.sub(r"[\t\n\r]", " ", text)
     text = "".join(c for c in text if unicodedata.category(c)[0] != "C")
+    text = re.sub(r"\s", " ", text)
     text = re.sub("([\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff])", r" \1 ", text)
     return "".join(c for c in unicodedata.normalize("NFD", text) if not unicodedata.combining(c))
 
 
-def normalize_controls_first(text):
-    text = "".join(c for c in text if unicodedata.category(c)[0] != "C")
-    return normalize(text)
+def normalize_blanks_first(text):
+    return normalize("".join(" " if c.isspace() else c for c in text))
 
 
 def is_mark(c):
     return c in string.punctuation or unicodedata.category(c).startswith("P")
 
 
-def split_step_by_step(text):
+def split_step_by_step(text, is_mark=is_mark):
     spans, start = [], 0
     while start < len(text):
         stop = start + 1
@@ -72,6 +76,15 @@ def split_by_blanks_put_around(text):
         place = start + len(word)
         spans.append([start, place])
     return spans
+
+
+def split_if_start(text):
+    return [(a, b) for a, b in split_step_by_step(text) if a or is_mark(text[0])]
+
+
+def split_found_again(text):
+    words = [text[a:b] for a, b in split_step_by_step(text)]
+    return [(text.find(word), text.find(word) + len(word)) for word in words]
 
 
 def split_without_the_last(text):
@@ -169,6 +182,26 @@ def truncate_in_place(first, second, room):
     return first, second
 
 
+def truncate_once(first, second, room):
+    if len(first) + len(second) > room:
+        return (first[:-1], second) if len(first) > len(second) else (first, second[:-1])
+    return first, second
+
+
+def truncate_all_at_once(first, second, room):
+    excess = len(first) + len(second) - room
+    if excess <= 0:
+        return first, second
+    if len(first) > len(second):
+        return first[: len(first) - excess], second
+    return first, second[: len(second) - excess]
+
+
+def truncate_both_alike(first, second, room):
+    excess = max(len(first) + len(second) - room, 0)
+    return first[: len(first) - (excess - excess // 2)], second[: len(second) - excess // 2]
+
+
 def truncate_at_the_front(first, second, room):
     m, n = map(len, truncate(first, second, room))
     return first[len(first) - m :], second[len(second) - n :]
@@ -250,7 +283,9 @@ RIGHT = {
 WRONG = {
     "normalize_text": {
         "capitals": (lambda text: normalize(text, lower=False), "the fifth step is missing"),
-        "controls before blanks": (normalize_controls_first, "ask for white space before"),
+        "no exceptions": (lambda text: normalize(text, excepted=""), "the exception of step 1"),
+        "blanks before controls": (normalize_blanks_first, "a vertical tab, became a blank"),
+        "NFKD": (lambda text: normalize(text, accents="NFKD"), "takes more apart than accents"),
         "stripped": (lambda text: normalize(text).strip(), "blanks at the ends are gone"),
         "joined blanks": (lambda text: re.sub(" +", " ", normalize(text)), "replaced one for one"),
         "controls kept": (lambda text: normalize(text, control=None), "control characters are left"),
@@ -273,6 +308,19 @@ WRONG = {
         "last place": (lambda text: [(a, b - 1) for a, b in split_step_by_step(text)], "the one behind it"),
         "lengths": (lambda text: [(a, b - a) for a, b in split_step_by_step(text)], "the second number is the length"),
         "empty words": (split_with_empty_words, "several blanks make empty words"),
+        "only P": (
+            lambda text: split_step_by_step(text, lambda c: unicodedata.category(c)[0] == "P"),
+            "only the categories P… were cut off",
+        ),
+        "P and S": (
+            lambda text: split_step_by_step(text, lambda c: unicodedata.category(c)[0] in "PS"),
+            "all symbols became words",
+        ),
+        "only ASCII": (lambda text: split_step_by_step(text, string.punctuation.__contains__), "only ASCII's"),
+        "\\w": (lambda text: [m.span() for m in re.finditer(r"\w+|[^\w\s]", text)], "`_` is a letter to"),
+        "if start": (split_if_start, "`if start:` is false for 0"),
+        "found again": (split_found_again, "found in its first place"),
+        "a generator": (lambda text: iter(split_step_by_step(text)), "list(…) it"),
         "no punctuation": (
             lambda text: [(a, b) for a, b in split_step_by_step(text) if not is_mark(text[a])],
             "punctuation is missing",
@@ -291,6 +339,8 @@ WRONG = {
             "and not only the rest",
         ),
         "what was found": (lambda word, v: pieces(word, v, unknown=lambda found: found), "before the unknown place"),
+        "ids": (lambda word, v: [v[piece] for piece in pieces(word, v)], "those are the ids"),
+        "a text": (lambda word, v: ["[UNK]", pieces(word, v)][pieces(word, v) != ["[UNK]"]], "a text was returned"),
         "going back": (pieces_that_go_back, "greedy search never goes back"),
         "endless, cut short": (lambda word, v: pieces(word, v)[:1], "only the first piece was found"),
     },
@@ -306,6 +356,14 @@ WRONG = {
         "each by itself": (lambda a, b, room: (a[:room], b[:room]), "together they must fit"),
         "the front": (truncate_at_the_front, "ids were taken off the beginning"),
         "in place": (truncate_in_place, "work on copies"),
+        "once": (truncate_once, "`while` until both fit"),
+        "one text only": (truncate_all_at_once, "must be asked again after each id"),
+        "both alike": (truncate_both_alike, "the same number was taken off both"),
+        "the first, then the second": (
+            lambda a, b, room: (a[:room], b[: max(room - len(a), 0)]),
+            "the first text filled the room",
+        ),
+        "special tokens counted": (lambda a, b, room: truncate(a, b, room - 3), "for these ids alone"),
         "one too many": (lambda a, b, room: truncate(a, b, room - 1), "one id too many"),
         "one list": (lambda a, b, room: a[:room], "should return two lists"),
     },

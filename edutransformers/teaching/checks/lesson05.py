@@ -28,7 +28,7 @@ def check_normalize_text(answer):
     compare(
         spaced,
         {
-            "tabs and line ends are gone: ask for white space before you ask for control characters": (
+            "tabs and line ends are gone: they are control characters, too, and the exception of step 1": (
                 f" {word}{word}{word} {word}  "
             ),
             "blanks at the ends are gone; they stay, the next step ignores them": f"{word} {word} {word} {word}",
@@ -37,17 +37,21 @@ def check_normalize_text(answer):
             "white space was dropped; each becomes a blank": word * 4,
         },
     )
-    control = "\x00\x07\u200b\u00ad"
+    control = "\x00\x07\x0b\u200b\u00ad"
     place = int(rng.integers(1, 4))
     hidden = "".join(f"{word[:place]}{c}{word[place:]} " for c in control)
     compare(
         hidden,
         {
-            "control characters are left: drop what has a category that begins with C": hidden,
+            "control characters are left: drop what has a category that begins with C": hidden.replace("\x0b", " "),
+            "control characters are left; drop what has a category that begins with C": hidden,
             "only the category Cc was dropped; the zero-width space has Cf": "".join(
                 c for c in hidden if unicodedata.category(c) != "Cc"
             ),
             "control characters became blanks; they are dropped": re.sub(f"[{control}]", " ", hidden),
+            r"\x0b, a vertical tab, became a blank: of the control characters only tab, \n and \r are kept": "".join(
+                " " if c == "\x0b" else c for c in hidden if c == "\x0b" or not unicodedata.category(c).startswith("C")
+            ),
         },
     )
     marked = " ".join(_accented(rng, word) for _ in range(3)) + " " + word[:2] + "\u0301" + word[2:]
@@ -64,10 +68,15 @@ def check_normalize_text(answer):
             "accents became blanks or other signs": "".join(c if c.isascii() else " " for c in decomposed),
         },
     )
-    foreign = rng.permutation(list("ßøжλþæ"))
+    foreign = "".join(rng.permutation(list("ßøжλþæﬁ²½")))
     compare(
-        "".join(foreign),
-        {"what is not ASCII was dropped; only marks and control characters go": ""},
+        foreign,
+        {
+            "what is not ASCII was dropped; only marks and control characters go": "",
+            "NFKD (or NFKC) takes more apart than accents, ﬁ to fi and ² to 2; the form NFD doesn't": "".join(
+                c for c in unicodedata.normalize("NFKD", foreign) if unicodedata.category(c) != "Mn"
+            ),
+        },
     )
     first, second = (chr(code) for code in rng.choice(np.arange(0x4E00, 0x9FA0), 2, replace=False))
     chinese = f"{word}{first}{second}{word}"
@@ -103,13 +112,14 @@ def check_split_words(answer):
         equal(got, wanted, f"split_words({text!r})", _span_mistakes(text, wanted))
 
     word, other = _letters(rng, 3), _letters(rng, 4)
-    mark, second = rng.choice(list("!?.,;:'-#$+^"), 2, replace=False)
+    mark, second = rng.choice(list("!?.,;:'-#"), 2, replace=False)
     compare(f"{word} {other}")
     compare(f"  {word}   {other} ")
     compare(f"{word}{mark}{other} {word}{mark}{second}")
     compare(f"({word}…{other}){second} ¿{other}?")
     compare(f"{mark}{word}")
     compare(f"{word}{rng.integers(10, 99)} {mark} {mark}")
+    compare(f"{word}$+{other}_{word} {other}€~{word}")
     compare("")
 
 
@@ -118,13 +128,29 @@ def _span_mistakes(text, wanted):
     between_blanks = [match.span() for match in re.finditer(r"\S+", text)]
     no_marks = [span for span, word in zip(wanted, words) if word.isalnum()]
     runs = _joined(text, wanted)
-    ascii_only = [match.span() for match in re.finditer(rf"[^\s{re.escape(string.punctuation)}]+|[^\w\s…¿]", text)]
     return {
         "those are the words; what is asked for is where they are: (start, stop)": words,
         "punctuation stays with the words; each such character is a word of its own": between_blanks,
         "punctuation is missing: each such character is a word of its own": no_marks,
         "neighbouring punctuation characters became one word; each is its own": runs,
-        "only ASCII's punctuation was cut off; Unicode's has categories that begin with P": ascii_only,
+        "only ASCII's punctuation was cut off; Unicode's has categories that begin with P": _split_at(
+            text, lambda c: c in string.punctuation
+        ),
+        "only the categories P… were cut off; ASCII's other signs, such as $, + and ^, are punctuation, too": (
+            _split_at(text, lambda c: unicodedata.category(c)[0] == "P")
+        ),
+        "all symbols became words: outside of ASCII only the categories P… do, and € has Sc": _split_at(
+            text, lambda c: unicodedata.category(c)[0] in "PS"
+        ),
+        r"`_` is a letter to \w, and € is apart: ask string.punctuation and the category": [
+            match.span() for match in re.finditer(r"\w+|[^\w\s]", text)
+        ],
+        "a word at the place 0 is missing: `if start:` is false for 0; ask `is not None`": [
+            span for span, word in zip(wanted, words) if span[0] or not word.isalnum()
+        ],
+        "each word was looked for from the text's beginning: one that occurs twice is found in its first place": [
+            (text.find(word), text.find(word) + len(word)) for word in words
+        ],
         "stop is the place of the last character; it should be the one behind it, as in text[start:stop]": [
             (start, stop - 1) for start, stop in wanted
         ],
@@ -148,6 +174,20 @@ def _joined(text, spans):
     return joined
 
 
+def _split_at(text, is_mark):
+    """Spans of words, where `is_mark` says what is one by itself."""
+    spans, start = [], None
+    for place, c in enumerate(text):
+        if (is_mark(c) or c.isspace()) and start is not None:
+            spans.append((start, place))
+            start = None
+        if is_mark(c):
+            spans.append((place, place + 1))
+        elif not c.isspace() and start is None:
+            start = place
+    return spans if start is None else [*spans, (start, len(text))]
+
+
 def _with_empty(text):
     """What a search without the question "are we in a word?" gives for a text without punctuation."""
     spans, start = [], 0
@@ -168,7 +208,11 @@ def check_longest_pieces(answer):
         model = WordPiece(vocab)
         wanted = [model.id_to_token[token.id] for token in model.tokenize(word)]
         name = f"longest_pieces({word!r}, vocabulary) with the entries {', '.join(sorted(entries))}"
-        equal(call(answer, word, vocab), wanted, name, mistakes)
+        general = {
+            "those are the ids; the pieces themselves are asked for": [vocab[piece] for piece in wanted],
+            "a text was returned; it is a list, also with one piece": wanted[0],
+        }
+        equal(call(answer, word, vocab), wanted, name, {**mistakes, **general})
 
     a, b, c, d, e = _letters(rng, 5)
     word = a + b + c + d + e
@@ -236,7 +280,7 @@ def check_longest_pieces(answer):
 @exercise(lesson=5)
 def check_truncate_pair(answer):
     rng = np.random.default_rng()
-    short, long = int(rng.integers(3, 6)), int(rng.integers(11, 16))
+    short, long = int(rng.integers(3, 6)), int(rng.integers(12, 17))
     cases = [
         (short, short, 2 * short + 2),  # fits
         (long, long + 1, 10),
@@ -276,6 +320,16 @@ def _cutting_mistakes(first, second, room):
     m, n = _kept(len(first), len(second), room)[0]
     half = room // 2
     one_too_many = [[first[:p], second[:q]] for p, q in _kept(len(first), len(second), room - 1)]
+    special = {
+        f"room was kept for {fewer} special tokens{sign} it is for these ids alone": [first[:p], second[:q]]
+        for fewer in (2, 3)
+        for sign, (p, q) in zip(",;", _kept(len(first), len(second), room - fewer))
+    }
+    excess = len(first) + len(second) - room
+    if excess <= 0:
+        return special
+    at_once = [len(first), len(second)]
+    at_once[0 if len(first) > len(second) else 1] -= excess
     return {
         "nothing was cut": [first, second],
         "each text was cut to the room by itself; together they must fit": [first[:room], second[:room]],
@@ -286,6 +340,22 @@ def _cutting_mistakes(first, second, room):
         "one id too many was cut: exactly `room` of them fit": one_too_many[0],
         "one id too many was cut; exactly `room` of them fit": one_too_many[-1],
         "the shorter text was cut; take ids off the longer one": _cut_the_shorter(first, second, room),
+        "everything was taken off one text; which one is longer must be asked again after each id": [
+            first[: at_once[0]],
+            second[: at_once[1]],
+        ],
+        "only one id was cut: `if` does it once, `while` until both fit": (
+            [first[:-1], second] if len(first) > len(second) else [first, second[:-1]]
+        ),
+        "the first text filled the room, and the second got the rest; the longer one loses": [
+            first[:room],
+            second[: max(room - len(first), 0)],
+        ],
+        "the same number was taken off both; only the longer one loses, until both are equally long": [
+            first[: len(first) - (excess - excess // 2)],
+            second[: len(second) - excess // 2],
+        ],
+        **special,
     }
 
 
