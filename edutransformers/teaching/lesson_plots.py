@@ -211,7 +211,7 @@ def curves(x, lines: dict[str, Sequence[float]], xlabel: str, ylabel: str, title
 
     with matplotlib.rc_context(STYLE):
         figure, (ax,) = _axes(6.5, 3.2)
-        looks = [(BLUE, "-"), (ORANGE, "--"), (INK, ":"), (GREY, "-."), (BLUE, ":"), (ORANGE, "-")]
+        looks = [(BLUE, "-"), (ORANGE, "--"), (INK, ":"), (GREY, "-."), (BLUE, (0, (7, 2))), (ORANGE, "-")]
         for (name, values), (color, dashes) in zip(lines.items(), looks * 3):
             ax.plot(x, values, color=color, linestyle=dashes, linewidth=1.8, label=name)
         if len(lines) > 1:
