@@ -6,7 +6,7 @@
 #     name: python3
 #   lesson:
 #     title: Sound, convolution over time, and CTC
-#     minutes: 90
+#     minutes: 100
 #     goal: You write the two tools of speech recognition, convolution over time and the CTC loss, forward and backward, and train a small model that hears notes and was never told when they sound.
 #     needs: [1, 2]
 # ---
@@ -20,9 +20,9 @@
 # This lesson builds both halves:
 #
 # * **convolution over time**, which makes frames of samples;
-# * **CTC** (connectionist temporal classification; Graves and others, 2006), a loss that asks for the text alone. It adds up *all* ways in
-#   which the text could lie in the frames, millions of millions of them, exactly, with one small table. Its gradient is as simple as
-#   cross-entropy's.
+# * **CTC** (connectionist temporal classification; Graves and others, 2006), a loss that asks for the text alone. It adds
+#   up *all* ways in which the text could lie in the frames, thousands of millions of them, exactly, with one small table.
+#   Its gradient is as simple as cross-entropy's.
 
 # %%
 import numpy as np

@@ -43,6 +43,20 @@ def overwriting_backward(dy, x, weight, stride):
     return dx, dweight, dbias
 
 
+def backward_without_last(dy, x, weight, stride):
+    dbias = dy.sum(axis=(0, 2))
+    dy[..., -1] = 0
+    return *convolution_backward(dy, x, weight, stride)[:2], dbias
+
+
+def averaging_backward(dy, x, weight, stride):
+    dx, dweight, dbias = convolution_backward(dy, x, weight, stride)
+    count = np.zeros(x.shape[2])
+    for t in range(dy.shape[2]):
+        count[stride * t : stride * t + weight.shape[2]] += 1
+    return dx / np.maximum(count, 1), dweight, dbias
+
+
 def with_other(place, change):
     """The right gradients, but one of them changed."""
 
@@ -104,6 +118,20 @@ def alpha_in_probabilities(log_y, states):
             a[t, s] *= y[t, states[s]]
     with np.errstate(divide="ignore"):
         return np.log(a)
+
+
+def log_of_sum(log_a, log_b):
+    with np.errstate(divide="ignore"):
+        return np.log(np.exp(log_a) + np.exp(log_b))
+
+
+def alpha_of_classes(log_y, states):
+    rows = alpha(log_y, states)
+    for t in range(1, len(rows)):
+        for s in range(len(states)):
+            ways = [rows[t - 1, r] for r in (s, s - 1) if r >= 0] + [rows[t - 1, s - 2]] * bool(may_skip(states)[s])
+            rows[t, s] = np.logaddexp.reduce(ways) + log_y[t, s]
+    return rows
 
 
 def alpha_by_ways(combine, wrap=False):
@@ -182,7 +210,6 @@ RIGHT = {
     "log_forward_variables": {
         "rows": alpha,
         "state by state": alpha_by_ways(np.logaddexp.reduce),
-        "probabilities": alpha_in_probabilities,
         "float32": lambda log_y, states: alpha(log_y.astype("float32"), states).astype("float32"),
         "a list": lambda log_y, states: alpha(log_y, states).tolist(),
         "very small for impossible": lambda log_y, states: np.maximum(alpha(log_y, states), -1e30),
@@ -213,6 +240,28 @@ WRONG = {
             ),
             "in another order",
         ),
+        "windows turned": (
+            lambda x, w, b, s: (
+                np.einsum(
+                    "btn,on->bot",
+                    windows(x, w.shape[2], s).transpose(0, 2, 3, 1).reshape(len(x), -1, w[0].size),
+                    w.reshape(len(w), -1),
+                )
+                + b[:, None]
+            ),
+            "lie in the order (K, I)",
+        ),
+        "short windows": (
+            lambda x, w, b, s: convolution(x, w[..., :-1], b, s)[..., : (x.shape[2] - w.shape[2]) // s + 1],
+            "the slice a : b ends before b",
+        ),
+        "mean": (lambda x, w, b, s: convolution(x, w / w[0].size, b, s), "the products are averaged"),
+        "a place for each sample": (
+            lambda x, w, b, s: np.pad(
+                convolution(x, w, b, s), ((0, 0), (0, 0), (0, x.shape[2] - (x.shape[2] - w.shape[2]) // s - 1))
+            ),
+            "only (T − K)//s + 1 windows",
+        ),
         "windows side by side": (
             lambda x, w, b, s: convolution(x, w, b)[..., : convolution(x, w, b, s).shape[2]],
             "window t starts at t",
@@ -220,6 +269,8 @@ WRONG = {
     },
     "conv1d_backward": {
         "overwritten": (overwriting_backward, "windows overlap"),
+        "without the last window": (backward_without_last, "the last window is missing"),
+        "overlaps averaged": (averaging_backward, "the gradients are averaged"),
         "a mean over the batch": (with_other(1, lambda d, dy, x: d / len(x)), "averaged over the batch"),
         "bias by example": (with_other(2, lambda d, dy, x: dy.sum(axis=2)), "add up over the batch"),
         "mean for the bias": (with_other(2, lambda d, dy, x: dy.mean(axis=(0, 2))), "that is the mean"),
@@ -237,6 +288,8 @@ WRONG = {
         "not merged": (lambda path: [k for k in path if k], "equal neighbours are not merged"),
         "blanks stay": (lambda path: [k for k, _ in itertools.groupby(path)], "the blanks are still in it"),
         "a set": (lambda path: sorted({k for k in path if k}), "only equal *neighbours* are one"),
+        "the last is lost": (lambda path: collapse_by_groups(path)[:-1], "the last run is missing"),
+        "returns at once": (lambda path: [k for k in path[:1] if k], "inside the loop"),
         "the first is lost": (lambda path: collapse_by_groups(path)[1:], "the first label is missing"),
         "before the first comes the last": (
             lambda path: [k for place, k in enumerate(path) if k and k != path[place - 1]],
@@ -261,6 +314,16 @@ WRONG = {
         "best path": (lambda log_y, states: alpha(log_y, states, combine=np.maximum), "that is the best path's"),
         "no emission": (lambda log_y, states: alpha(log_y, states, first=False), "is missing after the first frame"),
         "logarithms added": (alpha_by_ways(sum), "a sum is np.logaddexp"),
+        "class s": (alpha_of_classes, "the class that state s says is states[s]"),
+        "the frame before": (
+            lambda log_y, states: alpha(np.concatenate([log_y[:1], log_y[:-1]]), states),
+            "the emission of the frame before",
+        ),
+        "in probabilities": (alpha_in_probabilities, "don't leave the logarithms"),
+        "by exp and log": (
+            lambda log_y, states: alpha(log_y, states, combine=log_of_sum),
+            "don't leave the logarithms",
+        ),
         "around the end": (alpha_by_ways(np.logaddexp.reduce, wrap=True), "is −1: the last state"),
         "probabilities": (lambda log_y, states: np.exp(alpha(log_y, states)), "these are probabilities"),
     },
@@ -296,6 +359,32 @@ WRONG = {
             lambda log_y, *rest: (gradient(log_y, *rest) - np.exp(log_y)) / np.exp(log_y),
             "put it through softmax",
         ),
+        "all ends": (
+            lambda log_y, states, a, b: (
+                np.exp(log_y)
+                - np.exp(a + b - log_y[:, states] - np.logaddexp.reduce(a[-1])) @ (states[:, None] == np.arange(4))
+            ),
+            "a path ends in one of the last two",
+        ),
+        "by log y": (
+            lambda log_y, states, a, b: (
+                np.exp(log_y)
+                - np.exp(a + b - np.logaddexp.reduce(a[-1, -2:])) / log_y[:, states] @ (states[:, None] == np.arange(4))
+            ),
+            "it is divided by log y",
+        ),
+        "by y twice": (
+            lambda log_y, states, a, b: (
+                np.exp(log_y)
+                - gammas(log_y, states, a, b) / np.exp(log_y[:, states]) @ (states[:, None] == np.arange(4))
+            ),
+            "it is divided by y twice",
+        ),
+        "a column a state": (
+            lambda log_y, states, a, b: np.exp(log_y[:, states]) - gammas(log_y, states, a, b),
+            "a column for each state",
+        ),
+        "mean": (lambda log_y, *rest: gradient(log_y, *rest) / len(log_y), "not a mean"),
         "of the states": (gammas, "these are the γ of the states"),
     },
 }

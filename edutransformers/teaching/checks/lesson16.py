@@ -41,6 +41,21 @@ def check_conv1d(answer):
                     axis=-1,
                 )
                 + bias[:, None],
+                "a window's numbers lie in the order (K, I), the weight's in the order (I, K)": np.stack(
+                    [
+                        x[..., stride * t : stride * t + K].swapaxes(1, 2).reshape(B, -1) @ weight.reshape(O, -1).T
+                        for t in range(right.shape[2])
+                    ],
+                    axis=-1,
+                )
+                + bias[:, None],
+                "the window's last number is missing: the slice a : b ends before b": convolution(
+                    x, weight[..., :-1], bias, stride
+                )[..., : right.shape[2]],
+                "the products are averaged; they add up": (right - bias[:, None]) / (I * K) + bias[:, None],
+                "y has a place for each sample; there are only (T − K)//s + 1 windows": np.concatenate(
+                    [right, np.zeros((B, O, T - right.shape[2]))], axis=2
+                ),
                 "the bias was added once for each input channel or tap; once for each output": right
                 + (I * K - 1) * bias[:, None],
             },
@@ -66,12 +81,19 @@ def check_conv1d_backward(answer):
                         dy, x, weight[..., ::-1], stride
                     )[0],
                     "the windows start at t, not at s·t": _unstrided_dx(dy, weight, x.shape),
+                    "the last window is missing": _until_last_but_one(dy, x, weight, stride)[0],
+                    "where windows overlap, the gradients are averaged; they add up": dx
+                    / np.maximum(_unstrided_dx(np.ones_like(dy), np.ones_like(weight), x.shape, stride) / O, 1),
+                    "dx has the shape of x: what stands behind the last window has gradient 0": dx[
+                        ..., : stride * (dy.shape[2] - 1) + K
+                    ],
                 },
                 "dweight": {
                     "the gradients are averaged over the batch; they add up": dweight / B,
                     "that is the last window's alone; all windows share the weight, so add up over t": np.einsum(
                         "bo,bik->oik", dy[..., -1], _windows(x, K, stride)[:, :, -1]
                     ),
+                    "the last window is missing": _until_last_but_one(dy, x, weight, stride)[1],
                     "that is the last example's alone; add up over the batch": convolution_backward(
                         dy[-1:], x[-1:], weight, stride
                     )[1],
@@ -101,17 +123,23 @@ def _assigned_dx(dy, weight, shape, stride):
     return dx
 
 
-def _unstrided_dx(dy, weight, shape):
+def _unstrided_dx(dy, weight, shape, stride=1):
     dx = np.zeros(shape)
     for t in range(dy.shape[2]):
-        dx[:, :, t : t + weight.shape[2]] += np.einsum("bo,oik->bik", dy[..., t], weight)
+        dx[:, :, stride * t : stride * t + weight.shape[2]] += np.einsum("bo,oik->bik", dy[..., t], weight)
     return dx
+
+
+def _until_last_but_one(dy, x, weight, stride):
+    dy = dy.copy()
+    dy[..., -1] = 0
+    return convolution_backward(dy, x, weight, stride)
 
 
 @exercise(lesson=16)
 def check_collapse(answer):
     fixed = (
-        [3, 2, 2, 0, 1, 3],
+        [3, 2, 2, 0, 2, 1, 3],
         [3, 2, 2, 0, 2, 1, 1, 0, 2],
         [1, 1, 0, 1],
         [0, 0, 0],
@@ -142,6 +170,7 @@ def check_collapse(answer):
                 "these are the distinct labels in order of size; only equal *neighbours* are one": sorted(
                     set(blanks_first)
                 ),
+                "only the first frame was looked at: does `return` stand inside the loop?": _merged(blanks_first[:1]),
                 "the last run is missing": collapse_path(np.array(path))[:-1],
                 "the first label is missing; nothing comes before it (path[-1] is the last)": collapse_path(
                     np.array(path)
@@ -157,7 +186,7 @@ def _merged(path):
 @exercise(lesson=16)
 def check_log_forward_variables(answer):
     for T, target in ((7, [1, 2, 3]), (6, [2, 2]), (1, [1]), (8, [3, 3, 1]), (5, [])):
-        log_y = log_softmax(draw(T, 4))
+        log_y = log_softmax(draw(T, 8))  # no fewer classes than states, so that one can be taken for the other
         states = _extended(target)
         right = _alpha(log_y, states)
         got = np.asarray(call(answer, log_y, states))
@@ -188,6 +217,15 @@ def check_log_forward_variables(answer):
             "the logarithms of the ways were added, which multiplies them; a sum is np.logaddexp": _alpha(
                 log_y, states, add=np.add
             ),
+            "log_y[t, s] is class s; the class that state s says is states[s]": _alpha(
+                log_y, states, emitted=np.arange(len(states))
+            ),
+            "from frame 1 on it is the emission of the frame before, t − 1": _alpha(
+                np.concatenate([log_y[:1], log_y[:-1]]), states
+            ),
+            "α of state s − 1 was taken from the same frame; all three ways come from frame t − 1": _alpha(
+                log_y, states, same_frame=True
+            ),
             "these are probabilities; their logarithms are asked for": np.exp(right),
             "the axes are (L, T); asked for is (T, L)": right.T,
         }
@@ -198,6 +236,22 @@ def check_log_forward_variables(answer):
             mistakes={words: _finite(wrong) for words, wrong in mistakes.items()},
             tolerance=1e-6,
         )
+    log_y, states = (
+        draw(10, 4) / 10 - 90,
+        _extended([1, 2]),
+    )  # the last α are near e^−900; e^−745 is the least of a float64
+    got, right = _finite(call(answer, log_y, states)), _finite(_alpha(log_y, states))
+    same(
+        got,
+        right,
+        "log_forward_variables(log_y, states) of hardly possible frames, with −1000 for −inf",
+        mistakes={
+            "such probabilities are 0 to a float64: don't leave the logarithms, use np.logaddexp": np.where(
+                right < -700, got, right
+            )
+        },
+        tolerance=1e-6,
+    )
 
 
 def _finite(x):
@@ -211,16 +265,19 @@ def _extended(target):
     return states
 
 
-def _alpha(log_y, states, skip="right", starts=2, emit=True, add=np.logaddexp, wrap=False):
+def _alpha(
+    log_y, states, skip="right", starts=2, emit=True, add=np.logaddexp, wrap=False, emitted=None, same_frame=False
+):
     """log α as it should be, or with one of the usual mistakes."""
     T, L = len(log_y), len(states)
+    emitted = states if emitted is None else emitted
     alpha = np.full((T, L), -np.inf)
     alpha[0, :starts] = log_y[0, states[:starts]]
     for t in range(1, T):
         for s in range(L):
             total = alpha[t - 1, s]
             if s >= 1 or wrap:
-                total = add(total, alpha[t - 1, s - 1])
+                total = add(total, alpha[t if same_frame else t - 1, s - 1])
             may = {
                 "right": states[s] != 0 and s >= 2 and states[s] != states[s - 2],
                 "labels": states[s] != 0,
@@ -229,7 +286,7 @@ def _alpha(log_y, states, skip="right", starts=2, emit=True, add=np.logaddexp, w
             }[skip]
             if s >= 2 and may:
                 total = add(total, alpha[t - 1, s - 2])
-            alpha[t, s] = total + (log_y[t, states[s]] if emit else 0.0)
+            alpha[t, s] = total + (log_y[t, emitted[s]] if emit else 0.0)
     return alpha
 
 
@@ -272,6 +329,15 @@ def check_ctc_gradient(answer):
                 "these are the γ of the states; the classes' gradient is asked for": gamma,
                 "that is the gradient with respect to y, not to the logits: put it through softmax": -(gamma @ emits)
                 / y,
+                "log p is made of all states of the last frame; a path ends in one of the last two": y
+                - np.exp(log_alpha + log_beta - log_y[:, states] - np.logaddexp.reduce(log_alpha[-1])) @ emits,
+                "it is divided by log y; in logarithms a division by y is − log y": y
+                - (np.exp(log_alpha + log_beta) / p / log_y[:, states]) @ emits,
+                "it is divided by y twice; once makes γ, and the second y cancels in the softmax": y
+                - (gamma / y[:, states]) @ emits,
+                "that is a column for each state; there is one for each class": y[:, states] - gamma,
+                "each frame's gradient is divided by T; the loss is a sum of all that a path says, not a mean": right
+                / T,
                 "log y stands where y should: np.exp(log_y)": log_y - gamma @ emits,
             },
         )
