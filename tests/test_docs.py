@@ -7,6 +7,7 @@ nothing but the package, so that a change that breaks an example is noticed in t
 import ast
 import contextlib
 import functools
+import importlib
 import importlib.util
 import io
 import re
@@ -18,6 +19,7 @@ import pytest
 
 import edutransformers
 from edutransformers import get_backend, speed
+from edutransformers.cli import OWN_PARSERS
 from edutransformers.module import Module
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -165,6 +167,20 @@ def test_everything_public_is_in_the_reference():
 def test_code_is_python(page):
     for _, body in [*blocks(page, "python"), *blocks(page, "code-cell")]:
         compile(without_options(body), name_of(page), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_code_that_is_only_shown_names_what_exists(page):
+    """What no page executes (a GPU, a hub, hours of training) imports names, and calls commands, that exist."""
+    for _, body in blocks(page, "python"):
+        for node in ast.walk(ast.parse(without_options(body))):
+            if type(node) is ast.ImportFrom and (node.module or "").split(".")[0] == "edutransformers":
+                home = importlib.import_module(node.module)
+                missing = [alias.name for alias in node.names if not hasattr(home, alias.name)]
+                assert not missing, f"{node.module} has no {missing}"
+    for _, body in [*blocks(page, "sh"), *blocks(page, "bash"), *blocks(page, "console")]:
+        for command in re.findall(r"(?:^|&& |\$ )edutransformers (\w[\w-]*)", body, flags=re.M):
+            assert command in {"tour", "bench", *OWN_PARSERS}, f"edutransformers has no command {command}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
