@@ -191,12 +191,33 @@ def _cause_of(error: Exception) -> str | None:
                 f"the array {tuple(less)} has an axis less than {tuple(more)}: put in one of length 1 where it "
                 "is missing (keepdims=True keeps one, [..., None] adds one at the end)"
             )
+        if unequal := _sizes_that_clash(one, other):
+            return f"aligned on the right, {unequal}, and neither is 1{_for_pairs(one, other)}"
+    if found := re.search(r"\(([\d,]+)\)->\([\d,]+newaxis,newaxis\) \(([\d,]+)\)->\([\d,]+newaxis,newaxis\)", text):
+        one, other = ([int(size) for size in sizes.split(",") if size] for sizes in found.groups())
+        if unequal := _sizes_that_clash(one[:-2], other[:-2]):
+            return (
+                "`@` multiplies the last two axes; those before them are a batch and must fit, but of "
+                f"{tuple(one)} and {tuple(other)} {unequal}"
+            )
     if isinstance(error, ValueError) and "setting an array element with a sequence" in text:
         return (
             "parts of different shapes can't be one array: are there rows of different lengths, or does a function "
             "called there return several things?"
         )
     return None
+
+
+def _sizes_that_clash(one: list[int], other: list[int]) -> str | None:
+    """ "3 meets 5": the sizes that can't be broadcast, from left to right."""
+    clashes = [f"{a} meets {b}" for a, b in zip(reversed(one), reversed(other)) if a != b and 1 not in (a, b)]
+    return " and ".join(reversed(clashes)) or None
+
+
+def _for_pairs(one: list[int], other: list[int]) -> str:
+    if len(one) == len(other) == 1:
+        return f"; if every number of one is to go with every number of the other, one must be a column: ({one[0]}, 1)"
+    return ""
 
 
 def _described(value) -> str:

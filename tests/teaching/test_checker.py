@@ -140,9 +140,20 @@ def test_shapes_that_do_not_fit_in_a_product():
 def test_an_axis_that_is_missing_for_broadcasting():
     assert "the array (3,) has an axis less than (3, 4)" in said(check_double, lambda x: np.ones((3, 4)) / x)
     assert "the array (2, 3) has an axis less" in said(check_double, lambda x: np.ones((2, 3)) + np.ones((2, 3, 4)))
-    for shape in ((2,), (4, 3)):
+
+
+def test_sizes_that_meet_in_broadcasting():
+    for shape, words in (((2,), "2 meets 4"), ((4, 3), "4 meets 3 and 3 meets 4"), ((5, 1, 1, 7), "7 meets 4")):
         answer = lambda x, shape=shape: np.ones(shape) + np.ones((3, 4))  # noqa: E731
-        assert "→" not in said(check_double, answer)
+        assert f"→ aligned on the right, {words}, and neither is 1\n" in said(check_double, answer)
+    message = said(check_double, lambda x: np.ones(3) * np.ones(5))
+    assert "3 meets 5, and neither is 1; if every number" in message
+    assert "one must be a column: (3, 1)" in message
+
+
+def test_batches_of_products_that_do_not_fit():
+    message = said(check_double, lambda x: np.ones((2, 3, 5, 6)) @ np.ones((2, 4, 6, 5)))
+    assert "must fit, but of (2, 3, 5, 6) and (2, 4, 6, 5) 3 meets 4" in message
 
 
 def test_a_pair_used_as_one_array():
