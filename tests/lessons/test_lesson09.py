@@ -219,6 +219,43 @@ def mean_of(states, mask):
     return (states * mask[..., None]).sum(axis=1) / mask.sum(axis=1, keepdims=True)
 
 
+def layer_with_feed_forward_of_s(x, w, heads, visible):
+    s = x + attention(x, w, heads, visible)
+    a = layer_norm(s, w["attention_norm"])
+    t = a + feed_forward(s, w)
+    return layer_norm(t, w["output_norm"]), (x, s, a, t)
+
+
+def backward_step_by_step(
+    norms=NORMS,
+    attention_input="x",
+    feed_forward_input="a",
+    into_feed_forward="dt",
+    into_attention="ds",
+    around_attention="ds",
+):
+    """The backward pass with one of its arrays taken for another."""
+
+    def back(dy, cache, w, heads, visible):
+        inputs, d = dict(zip("xsat", cache)), {"dy": dy}
+        first, second = norms
+        d["dt"], _ = layer_norm_backward(dy, inputs["t"], w[second])
+        d["da"] = d["dt"] + feed_forward_backward(d[into_feed_forward], inputs[feed_forward_input], w)[0]
+        d["ds"], _ = layer_norm_backward(d["da"], inputs["s"], w[first])
+        through, _ = attention_backward(d[into_attention], inputs[attention_input], w, heads, visible)
+        return d[around_attention] + through, {}
+
+    return back
+
+
+def read_one_after_the_other(raw):
+    begin, tensors = 8 + int.from_bytes(raw[:8], "little"), {}
+    for name, array in reader()(raw).items():
+        tensors[name] = np.frombuffer(raw[begin : begin + array.nbytes], array.dtype).reshape(array.shape)
+        begin += array.nbytes
+    return tensors
+
+
 RIGHT = {
     "bert_embeddings": {
         "the sum": embeddings,
@@ -269,7 +306,14 @@ WRONG = {
         "only the words normalized": (normed_words_only, "here only the words were normalized"),
         "the whole table of positions": (
             lambda ids, segments, w: layer_norm(w["words"][ids] + w["positions"], w["norm"]),
-            "stopped with ValueError",
+            "the first T rows are wanted",
+        ),
+        "behind the table": (lambda ids, segments, w: w["positions"][ids + 99], "looked up by the ids?"),
+        "one position for all": (
+            lambda ids, segments, w: layer_norm(
+                w["words"][ids] + w["positions"][ids.shape[1]] + w["segments"][segments], w["norm"]
+            ),
+            "all tokens got the same position",
         ),
     },
     "bert_layer": {
@@ -281,7 +325,16 @@ WRONG = {
         "one norm twice": (layer_of(norms=NORMS[:1] * 2), "used for both norms"),
         "padding": (layer_of(see_all=True), "pass visible on"),
         "no last norm": (layer_without_last_norm, "the last norm is missing"),
-        "x written over": (layer_that_writes_into_x, "that is s"),
+        "x written over": (layer_that_writes_into_x, "`+=` wrote into x itself"),
+        "the feed-forward part of s": (layer_with_feed_forward_of_s, "to which its result is added"),
+        "padding alone": (
+            lambda x, w, heads, visible: layer(x, w, heads, ~visible),
+            "only padding was looked at",
+        ),
+        "axes for the mask": (
+            lambda x, w, heads, visible: layer(x, w, heads, visible[:, None, None]),
+            "attention puts in the missing axes",
+        ),
         "y alone": (lambda *inputs: layer(*inputs)[0][0, 0], "expected two things to be returned"),
     },
     "bert_layer_backward": {
@@ -292,6 +345,23 @@ WRONG = {
         "da for ds": (backward_of(around_attention="da"), "da was added where ds should be"),
         "a for t": (backward_of(second_input="a"), "needs t, not a"),
         "x for s": (backward_of(first_input="x"), "needs s, not x"),
+        "a for s": (backward_of(first_input="a"), "needs s, not a"),
+        "a for x": (backward_step_by_step(attention_input="a"), "needs x, not a"),
+        "s for x": (backward_step_by_step(attention_input="s"), "needs x, not s"),
+        "t for a": (backward_step_by_step(feed_forward_input="t"), "needs a, not t"),
+        "s for a": (backward_step_by_step(feed_forward_input="s"), "needs a, not s"),
+        "dy through the feed-forward part": (backward_step_by_step(into_feed_forward="dy"), "not dy"),
+        "da through attention": (backward_step_by_step(into_attention="da"), "not da"),
+        "dt around attention": (backward_step_by_step(around_attention="dt"), "dt was added where ds should be"),
+        "dy around attention": (backward_step_by_step(around_attention="dy"), "dy was added where ds should be"),
+        "norms' weights exchanged": (backward_step_by_step(norms=NORMS[::-1]), "the two norms' weights are exchanged"),
+        "dictionaries inside": (
+            lambda dy, cache, w, heads, visible: (
+                backward_step_by_step()(dy, cache, w, heads, visible)[0],
+                {"attention": {}, "feed_forward": {}},
+            ),
+            "holds a dictionary inside of it",
+        ),
         "padding": (backward_that_sees_all, "pass visible on"),
         "attention left out": (backward_without_attention, "attention's part is missing"),
         "norms lost": (backward_of(drop=NORMS), "the two norms are missing"),
@@ -305,7 +375,22 @@ WRONG = {
         "flat": (reader(shaped=False), "reshape"),
         "big-endian": (reader(order=">"), "little-endian"),
         "columns first": (reader(arrangement="F"), "row by row"),
-        "length from the wrong end": (read_big_endian_length, "stopped with"),
+        "length from the wrong end": (read_big_endian_length, "the header is raw[8 : 8 + N]"),
+        "header without its 8": (
+            lambda raw: json.loads(raw[8 : int.from_bytes(raw[:8], "little")]),
+            "the header is raw[8 : 8 + N]",
+        ),
+        "the end included": (lambda raw: np.frombuffer(raw[:13], "<f4"), "its type says how many make a number"),
+        "too many numbers": (lambda raw: np.zeros(9).reshape(2, 4), "too many or too few bytes"),
+        "the header's type": (lambda raw: np.frombuffer(raw, "F32"), "TYPES translates them"),
+        "metadata's place": (lambda raw: {}["data_offsets"], "pass over it"),
+        "one after the other": (read_one_after_the_other, "data_offsets say where each begins"),
+        "all as float32": (
+            lambda raw: {name: array.astype("float32") for name, array in reader()(raw).items()},
+            "the header says float64",
+        ),
+        "the first alone": (lambda raw: dict([next(iter(reader()(raw).items()))]), "is the `return` inside the loop"),
+        "nothing": (lambda raw: {}, "`continue` passes over"),
     },
     "sentence_vectors": {
         "padding counts": (lambda states, mask: unit(states.mean(axis=1)), "padding is in the mean"),
@@ -316,6 +401,7 @@ WRONG = {
             lambda states, mask: mean_of(states, mask) / np.linalg.norm(mean_of(states, mask), axis=0),
             "each column was scaled",
         ),
+        "sums over D": (lambda states, mask: states.sum(axis=2), "sum over the tokens, axis 1"),
         "squared length": (
             lambda states, mask: mean_of(states, mask) / (mean_of(states, mask) ** 2).sum(axis=-1, keepdims=True),
             "the root of that",

@@ -36,6 +36,17 @@ def norm_backward(dy, x, w):
 # ---------------------------------------------------------------------------------------------------------------------
 
 
+def call_explained(explanations, answer, *inputs):
+    """`call`; an error of the answer gets the words of the first name or text that is found in it."""
+    try:
+        return call(answer, *inputs)
+    except CheckFailed as failure:
+        for part, words in explanations.items():
+            if "stopped with" in str(failure) and part in str(failure):
+                raise CheckFailed(f"{failure}\n  → {words}") from None
+        raise
+
+
 @exercise(lesson=9)
 def check_bert_embeddings(answer):
     for B, T, D in ((2, 5, 6), (1, 3, 8), (3, 4, 7)):
@@ -45,7 +56,16 @@ def check_bert_embeddings(answer):
         segments[0, :2] = 0, 1
         words, positions, of_segments = w["words"][ids], w["positions"][:T], w["segments"][segments]
         same(
-            call(answer, ids, segments, w),
+            call_explained(
+                {
+                    "broadcast": "is it the positions? Of their table the first T rows are wanted, T = ids.shape[1]",
+                    "IndexError": "are the positions looked up by the ids? They are 0, 1, …, T − 1 in each text",
+                },
+                answer,
+                ids,
+                segments,
+                w,
+            ),
             norm(words + positions + of_segments, w["norm"]),
             "bert_embeddings(ids, segments, w)",
             mistakes={
@@ -55,6 +75,12 @@ def check_bert_embeddings(answer):
                 "only the words are in it: positions and segments are missing": norm(words, w["norm"]),
                 "the positions count from 0, not from 1": norm(
                     words + w["positions"][1 : T + 1] + of_segments, w["norm"]
+                ),
+                "the positions' rows were looked up by the ids; they are rows 0, 1, …, T − 1": norm(
+                    words + w["positions"].take(ids, axis=0, mode="clip") + of_segments, w["norm"]
+                ),
+                "all tokens got the same position, row T; rows 0, 1, …, T − 1 are wanted": norm(
+                    words + w["positions"][T] + of_segments, w["norm"]
                 ),
                 "the positions' rows were looked up by the segments": norm(
                     words + w["positions"][segments] + of_segments, w["norm"]
@@ -138,7 +164,10 @@ def check_bert_layer(answer):
         y, (_, s, a, t) = case.forward()
         attended, everything = case.attention(x)[0], np.ones_like(case.visible)
         first, second = w["attention_norm"], w["output_norm"]
-        got_y, got_cache = _pair(call(answer, x, w, case.heads, case.visible), "y, (x, s, a, t)")
+        unpacked = {
+            "too many values to unpack": "visible (B, T) is passed on as it is: attention puts in the missing axes"
+        }
+        got_y, got_cache = _pair(call_explained(unpacked, answer, x, w, case.heads, case.visible), "y, (x, s, a, t)")
         before = x + case.attention(norm(x, first))[0]  # the pre-norm order
         same(
             got_y,
@@ -154,6 +183,12 @@ def check_bert_layer(answer):
                     s + case.feed_forward(a)[0], second
                 ),
                 "the feed-forward part got s; it gets a, after the norm": norm(s + case.feed_forward(s)[0], second),
+                "the feed-forward part got s; it gets a, to which its result is added": norm(
+                    a + case.feed_forward(s)[0], second
+                ),
+                "only padding was looked at: visible is true for the real tokens, as it comes": case.finish(
+                    norm(x + case.attention(x, ~case.visible)[0], first)
+                ),
                 "the two norms are exchanged: attention_norm is the first": norms_exchanged(case),
                 "that is pre-norm, GPT-2's order; in BERT each norm comes after its sum": before
                 + case.feed_forward(norm(before, second))[0],
@@ -176,7 +211,10 @@ def check_bert_layer(answer):
                 value,
                 wanted,
                 f"{name} in (x, s, a, t)",
-                mistakes={f"that is {other}": array for other, array in zip("xsaty", (x, s, a, t, y)) if other != name}
+                mistakes=(
+                    {"that is s: `+=` wrote into x itself; s = x + … makes a new array": s} if name == "x" else {}
+                )
+                | {f"that is {other}": array for other, array in zip("xsaty", (x, s, a, t, y)) if other != name}
                 | {
                     "that is attention(x) without x added": attended,
                     "that is feed_forward(a) without a added": case.feed_forward(a)[0],
@@ -220,7 +258,25 @@ def check_bert_layer_backward(answer):
         da = dt + feed_forward_back(dt)
         ds = norm_backward(da, s, w["attention_norm"])
         dt_of_a = norm_backward(dy, a, w["output_norm"])
+        dt_exchanged = norm_backward(dy, t, w["attention_norm"])
+        da_exchanged = dt_exchanged + feed_forward_back(dt_exchanged)
+        ds_exchanged = norm_backward(da_exchanged, s, w["output_norm"])
         mistakes = {
+            "attention_norm was applied to s, so its backward needs s, not a": rest(da, norm_input=a),
+            "feed_forward_backward gets dt, what came back through the norm, not dy": rest(dt + feed_forward_back(dy)),
+            "the feed-forward part was applied to a, so its backward needs a, not t": rest(
+                dt + case.feed_forward(t)[1](dt)
+            ),
+            "the feed-forward part was applied to a, so its backward needs a, not s": rest(
+                dt + case.feed_forward(s)[1](dt)
+            ),
+            "attention was applied to x, so its backward needs x, not a": ds + case.attention(a)[1](ds),
+            "attention was applied to x, so its backward needs x, not s": ds + case.attention(s)[1](ds),
+            "attention_backward gets ds, what came back through the norm, not da": ds + attention_back(da),
+            "dt was added where ds should be: what goes around attention is ds": dt + attention_back(ds),
+            "dy was added where ds should be: what goes around attention is ds": dy + attention_back(ds),
+            "the two norms' weights are exchanged: output_norm is the second": ds_exchanged
+            + attention_back(ds_exchanged),
             "attention's part is missing: dx = ds + attention_backward(ds)": ds,
             "x goes around attention too, so ds is added: dx = ds + attention_backward(ds)": attention_back(ds),
             "a goes around the feed-forward part too, so dt is added: da = dt + …": rest(feed_forward_back(dt)),
@@ -243,6 +299,10 @@ def check_bert_layer_backward(answer):
         dx, _ = case.layer.backward((dy, None, None), library_cache)
         same(got_dx, dx, "dx", mistakes, case.sizes)
         holds(isinstance(got_dw, dict), "the second thing to return is a dictionary with the keys of w")
+        holds(
+            not any(isinstance(part, dict) for part in got_dw.values()),
+            "dw holds a dictionary inside of it; it has w's eight keys itself: `{**one, **other}` joins dictionaries",
+        )
         equal(
             sorted(got_dw),
             sorted(w),
@@ -279,6 +339,14 @@ def check_bert_layer_backward(answer):
 # The file
 # ---------------------------------------------------------------------------------------------------------------------
 
+READING_ERRORS = {
+    "JSONDecodeError": "the header is raw[8 : 8 + N], with N = int.from_bytes(raw[:8], 'little')",
+    "UnicodeDecodeError": "the header is raw[8 : 8 + N], with N = int.from_bytes(raw[:8], 'little')",
+    "KeyError: 'data_offsets'": "`__metadata__` is no tensor and has no data_offsets: pass over it",
+    "data type '": "the header's names of the types are not NumPy's: TYPES translates them",
+    "buffer size must be": "a tensor's bytes are raw[8 + N + begin : 8 + N + end]; its type says how many a number has",
+    "cannot reshape": "too many or too few bytes: a tensor's are raw[8 + N + begin : 8 + N + end]",
+}
 TYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "U8": "u1"}
 
 
@@ -295,14 +363,19 @@ def check_read_safetensors(answer):
             "cube": draw(2, 3, D),
         }
         raw, starts, N = _file_of(arrays, rng, with_metadata)
-        got = call(answer, raw)
+        got = call_explained(READING_ERRORS, answer, raw)
         holds(isinstance(got, dict), "read_safetensors(raw) should return a dictionary {name: array}")
         equal(
             sorted(got),
             sorted(arrays),
             "the list of names",
-            mistakes={"__metadata__ is no tensor: pass over it": sorted([*arrays, "__metadata__"])},
+            mistakes={
+                "__metadata__ is no tensor: pass over it": sorted([*arrays, "__metadata__"]),
+                "only the first tensor was read: is the `return` inside the loop?": [next(iter(arrays))],
+                "nothing was read: `continue` passes over __metadata__, `break` and `return` end the loop": [],
+            },
         )
+        begin = 8 + N
         for name, wanted in arrays.items():
             flat = np.asarray(got[name])
             if flat.shape != wanted.shape and flat.size == wanted.size:
@@ -321,15 +394,28 @@ def check_read_safetensors(answer):
                         ("data_offsets count from the end of the header: its length N is missing", 8),
                     )
                 }
+                | {
+                    "the tensors don't lie in the header's order: data_offsets say where each begins": _decoded(
+                        raw, begin, wanted
+                    )
+                }
                 | _other_orders(raw, starts[name] + 8 + N, wanted),
+            )
+            begin += wanted.nbytes
+            kind = np.asarray(got[name]).dtype
+            holds(
+                np.can_cast(wanted.dtype, kind, "safe"),
+                f"the tensor {name!r} is of the type {kind}, but the header says {wanted.dtype}",
             )
 
 
 def _file_of(arrays, rng, with_metadata):
     """-> the file's bytes, {name: first byte}, the header's length. Tensors lie in another order than in the header."""
     starts, data = {}, b""
-    for place in rng.permutation(len(arrays)):
-        name = list(arrays)[place]
+    names = list(arrays)
+    while names[0] in ("b.weight", "scale"):  # "scale" has 8 bytes, like the number before the header
+        names = [list(arrays)[place] for place in rng.permutation(len(arrays))]
+    for name in names:
         starts[name] = len(data)
         data += arrays[name].tobytes()
     kinds = {np.dtype(code): kind for kind, code in TYPES.items()}
@@ -370,8 +456,13 @@ def check_sentence_vectors(answer):
         m = mask[..., None]
         mean = (states * m).sum(axis=1) / m.sum(axis=1)
         of_length_1 = unit(states)
+        got = call(answer, states, mask)
+        holds(
+            np.shape(got) != (B, T),
+            f"one number for each token, {(B, T)}, is too much and too little: sum over the tokens, axis 1, and keep D",
+        )
         same(
-            call(answer, states, mask),
+            got,
             unit(mean),
             "sentence_vectors(states, mask)",
             mistakes={
