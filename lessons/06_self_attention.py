@@ -125,8 +125,8 @@ for question, query in {
 # ## 2 · Why divide by √K
 #
 # Take a query and a key whose numbers are independent, with mean 0 and variance 1, as they are about in a fresh model. The
-# product $q_k\, k_{sk}$ has mean 0 and variance $E[q_k^2\, k_{sk}^2] = E[q_k^2]\; E[k_{sk}^2] = 1 \cdot 1$. Variances of
-# independent numbers add up, and the dot product is a sum of K of them:
+# product $q_k\, k_{sk}$ has mean 0 and variance $E[q_k^2\, k_{sk}^2] = E[q_k^2]\; E[k_{sk}^2] = 1 \cdot 1$, where $E$ is the
+# mean over all draws. Variances of independent numbers add up, and the dot product is a sum of K of them:
 #
 # $$\operatorname{Var}\Big(\sum_{k=1}^{K} q_k\, k_{sk}\Big) = K \qquad\Longrightarrow\qquad
 #   \text{scores of size about } \sqrt K.$$
@@ -374,10 +374,11 @@ from edutransformers.teaching.checks.lesson06 import check_attention_backward
 check_attention_backward(attention_backward)
 
 # %% [markdown] hints="attention_backward"
-# Go down the box above, line by line. Three of its lines are one function call or one product each.
+# The box has three rows. The first is your `mixture_backward`, the second the imported `softmax_backward`. So only the third
+# is to be written: two products.
 # ---
-# `dP, dv = mixture_backward(dc, P, v)`, then `dscores = softmax_backward(dP, P)`: it already works along the last axis. What
-# is left are two products and a factor that both have.
+# `dscores = softmax_backward(dP, P)` works along the last axis already. For dq the sum runs over s, the last index of dscores
+# and the first of k. For dk it runs over t, the first index of both: one of them has to be turned. Both have the same factor.
 # ---
 # ```python
 # dP, dv = mixture_backward(dc, P, v)
@@ -473,8 +474,8 @@ plots.show(
 #   x\;(B, T, D), \quad W_q, W_k, W_v\;(K, D)$$
 #
 # They let a token ask for one thing, be found under another, and tell a third: "good" can *ask* for a negation, be *found* by
-# whoever looks for opinions, and *tell* that it is positive. With $q = k = v = x$ a token would fit itself best, and
-# look at itself. (The library adds biases; lesson 07 does too.)
+# whoever looks for opinions, and *tell* that it is positive. With $q = k = v = x$ a token would mostly fit itself best,
+# and look at itself. (The library adds biases; lesson 07 does too.)
 
 
 # %%
@@ -653,7 +654,12 @@ fit = (weights[0].T @ weights[1] / np.sqrt(8))[:6]
 table = np.column_stack([fit[:, :6], fit[:, 6:].mean(axis=1)])
 plots.show(
     lesson_plots.matrices(
-        [table], ["how much a name that asks (row) is drawn to …"], list(NAMES), [*NAMES, "a digit"], form="{:+.1f}"
+        [table],
+        ["how much a name that asks (row) is drawn to …"],
+        list(NAMES),
+        [*NAMES, "a digit"],
+        form="{:+.1f}",
+        note="the darker, the larger, whatever the sign",
     ),
     alt="A matrix of six rows and seven columns. The diagonal is large and positive, A fits A, B fits B, and so on; all other "
     "pairs of names are small or negative. The last column, for having a digit, is positive in each row.",
@@ -672,8 +678,8 @@ plots.show(
 # say nothing yet.)
 
 # %% [markdown]
-# One more property, to be seen at once in the formulas: **attention knows no order.** Turn the book's entries round, and the
-# outputs are turned round with them, no more.
+# One more property, known from lesson 04: **attention knows no order.** Shuffle the book's entries, and the outputs are
+# shuffled with them, no more.
 
 # %%
 order = [4, 2, 0, 3, 1, 5]
@@ -682,8 +688,8 @@ difference = self_attention(x[:, order], *weights)[0] - self_attention(x, *weigh
 print(f"attention of shuffled tokens − shuffled attention: at most {np.abs(difference).max():.0e}")
 
 # %% [markdown]
-# For a telephone book that is a virtue. For a sentence it is not: "dog bites man" would be "man bites dog". That is why
-# models add *positions* to the embeddings, before the first attention (lesson 04).
+# For a telephone book that is a virtue. For a sentence it is not, and that is why models add *positions* to the embeddings,
+# before the first attention.
 #
 # ## 7 · In a real model
 #

@@ -162,6 +162,11 @@ def self_backward_with(dx_of=None, dW_of=None):
     return answer
 
 
+def self_backward_of_sums(dc, cache):
+    x, Wq, Wk, Wv, q, k, v, P = cache
+    return sum(backward(dc, q, k, v, P)) @ (Wq + Wk + Wv), *self_backward(dc, cache)[1:]
+
+
 RIGHT = {
     "soft_lookup": {
         "two lines": lookup,
@@ -180,6 +185,7 @@ RIGHT = {
         "matrices": mixture,
         "loops": mixture_in_loops,
         "float32": in_float32(mixture),
+        "the other way round": lambda dc, P, v: (turned(v @ turned(dc)), turned(turned(dc) @ P)),
         "einsum": lambda dc, P, v: (
             np.einsum("...tr,...sr->...ts", dc, v),
             np.einsum("...ts,...tr->...sr", P, dc),
@@ -210,11 +216,24 @@ WRONG = {
         "the best": (lambda q, k, v: v[(k @ q).argmax()], "the best key alone"),
         "the shares": (lambda q, k, v: softmax(k @ q / root(q)), "these are the shares"),
         "no sum": (lambda q, k, v: softmax(k @ q / root(q))[:, None] * v, "the sum over the keys is missing"),
+        "the other sum": (
+            lambda q, k, v: (softmax(k @ q / root(q))[:, None] * v).sum(axis=1),
+            "it runs over the keys, axis 0",
+        ),
+        "the root of the values' width": (
+            lambda q, k, v: softmax(k @ q / np.sqrt(v.shape[1])) @ v,
+            "that of a value's width",
+        ),
+        "no exponential": (lambda q, k, v: k @ q / (k @ q).sum() @ v, "shares need the exponential"),
     },
     "attention_forward": {
         "the root of T": (
             lambda q, k, v: (lambda P: (P @ v, P))(softmax(q @ turned(k) / np.sqrt(len(q)))),
             "the root of the number of queries",
+        ),
+        "the root of the values' width": (
+            lambda q, k, v: (lambda P: (P @ v, P))(softmax(q @ turned(k) / np.sqrt(v.shape[-1]))),
+            "that of a value's width",
         ),
         "over queries": (forward_over_queries, "columns add up to 1; each row must"),
         "no root": (forward_with(lambda scores, K: softmax(scores)), "not divided by √K"),
@@ -250,6 +269,14 @@ WRONG = {
             backward_with(lambda dP, P: P * (dP - (dP * P).sum(axis=-2, keepdims=True))),
             "the sum runs over the queries",
         ),
+        "plain mean": (
+            backward_with(lambda dP, P: P * (dP - dP.mean(axis=-1, keepdims=True))),
+            "the mean is a plain one",
+        ),
+        "the root of the values' width": (
+            lambda dc, q, k, v, P: backward(dc, q, k, v, P, scale=lambda q: np.sqrt(v.shape[-1])),
+            "that of a value's width",
+        ),
         "plain sum": (backward_with(lambda dP, P: P * (dP - dP.sum(axis=-1, keepdims=True))), "multiplied first"),
         "root in dq only": (
             lambda dc, q, k, v, P: (
@@ -274,6 +301,11 @@ WRONG = {
         "two of three": (
             self_backward_with(dx_of=lambda parts: parts[0] + parts[1]),
             "the way through the values is missing",
+        ),
+        "sums multiplied": (self_backward_of_sums, "the sum of all three weights"),
+        "reshaped for turned": (
+            self_backward_with(dW_of=lambda d, x: d.reshape(d.shape[-1], -1) @ x.reshape(-1, x.shape[-1])),
+            "doesn't swap axes",
         ),
         "averaged": (self_backward_with(dx_of=lambda parts: sum(parts) / 3), "gradients add up"),
         "the first text": (self_backward_with(dW_of=lambda d, x: d[0].T @ x[0]), "only the first example"),

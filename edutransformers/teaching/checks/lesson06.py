@@ -36,6 +36,11 @@ def check_soft_lookup(answer):
                 "that is the value of the best key alone; the look-up is soft": v[scores.argmax()],
                 "that is the plain mean of the values: the shares don't depend on the query": v.mean(axis=0),
                 "the keys were averaged, not the values": p @ k,
+                "the sum runs over the numbers of each value; it runs over the keys, axis 0": (p[:, None] * v).sum(
+                    axis=1
+                ),
+                "the root is that of a value's width; K is the width of a key": softmax(scores / width**0.5) @ v,
+                "the scores were divided by their sum; shares need the exponential first": scores / scores.sum() @ v,
                 "the shares multiply the values, and the sum over the keys is missing": p[:, None] * v,
             },
             sizes={"S": S, "K": K},
@@ -58,6 +63,7 @@ def check_attention_forward(answer):
             "the scores are divided by the root of the number of queries; K is q.shape[-1]": softmax(
                 scores * K**0.5 / (batch[0] if batch else T) ** 0.5
             ),
+            "the root is that of a value's width; K is the width of a key": softmax(scores * (K / width) ** 0.5),
             "the softmax runs over the queries (axis −2): columns add up to 1; each row must": over_queries,
             "the softmax runs over the whole array; each query has its own": np.exp(scores) / np.exp(scores).sum(),
             "these are the scores; the softmax is missing": scores,
@@ -125,6 +131,8 @@ def check_attention_backward(answer):
             * (dP - (dP * P).sum()),
             "in the softmax's backward the sum is of dP alone; dP and P are multiplied first": P
             * (dP - dP.sum(axis=-1, keepdims=True)),
+            "in the softmax's backward the mean is a plain one; P is its weight: Σ dP P": P
+            * (dP - dP.mean(axis=-1, keepdims=True)),
             "softmax_backward takes dP first and P second": softmax_backward(P, dP),
             "in the softmax's backward the factor P in front is missing": dP - (dP * P).sum(axis=-1, keepdims=True),
         }
@@ -140,6 +148,7 @@ def check_attention_backward(answer):
                     "the root is that of the number of queries; K is q.shape[-1]": right
                     @ k
                     / (batch[0] if batch else T) ** 0.5,
+                    "the root is that of a value's width; K is the width of a key": right @ k / width**0.5,
                     "that is dk: the order is dq, dk, dv": right.swapaxes(-1, -2) @ q / root,
                 }
                 | {text: d @ k / root for text, d in wrong.items()},
@@ -178,6 +187,8 @@ def check_self_attention_backward(answer):
             "the way through the queries is missing": parts[1] + parts[2],
             "the three ways are averaged; gradients add up": sum(parts) / 3,
             "dq, dk and dv were added first; each goes back through its own weight": (dq + dk + dv) @ weights[0],
+            "the sum of all three gradients went through the sum of all three weights; each has its own": (dq + dk + dv)
+            @ sum(weights),
         }
         wanted = {"dx": sum(parts), "dWq": dweights[0], "dWk": dweights[1], "dWv": dweights[2]}
         mistakes = {"dx": of_x}
@@ -188,6 +199,10 @@ def check_self_attention_backward(answer):
                 "it is a mean over the batch; the gradient of a weight is the sum over all its uses": dweight / B,
                 "it is a mean over all tokens; the gradient of a weight is the sum over all its uses": dweight
                 / (B * T),
+                "reshape(K, -1) doesn't swap axes, it only breaks the lines elsewhere: reshape(-1, K).T": d.reshape(
+                    K, -1
+                )
+                @ x.reshape(-1, D),
             }
         got = call(answer, dc, (x, *weights, q, k, v, P[:, 0]))
         same_all(got, wanted, mistakes, sizes={"B": B, "T": T, "K": K})
