@@ -37,7 +37,7 @@ plots.show(
 )
 
 # %% [markdown]
-# That is what these models see: a word is D numbers, a text of T words is a table, and B texts together are a block.
+# That is what these models see: a word is D numbers (a **vector**), a text of T words is a table, and B texts together are a block.
 # The same letters stand for the same things in all lessons:
 #
 # | letter | the number of … | letter | the number of … |
@@ -69,8 +69,9 @@ print("x[:, 1:3].shape  tokens 1 and 2 of each text   ", x[:, 1:3].shape)
 print("(2 * x + 1)[0, 0]   all numbers at once        ", (2 * x + 1)[0, 0])
 
 # %% [markdown]
-# An index counts from 0, or from the end with a minus. A whole number **takes its axis away**, a slice `start:stop`
-# keeps it (with `stop` left out of the slice), `:` is all of it, and `...` stands for all axes that aren't mentioned.
+# An index counts from 0, or from the end with a minus. A whole number **takes its axis away**. A slice `start:stop`
+# keeps it and ends before `stop`; `:` is all of it, `::2` every second place, `::-1` all of it backwards; `...` stands
+# for all axes that aren't mentioned.
 #
 # A **reduction** makes one number of many: `sum`, `mean`, `max`. `axis=` says which axis *disappears*. Read
 # `x.sum(axis=1)` as "add up along axis 1", or: $y_{bd} = \sum_t x_{btd}$. The index under the sum is the axis that
@@ -191,7 +192,7 @@ print("stride 0     \n", read_by_strides(memory, 4, (3, 4), (0, 1)))
 #
 # | shares memory (a view) | new memory (a copy) |
 # |---|---|
-# | slices: `x[1:3]`, `x[:, ::2]`, `x[0]` | lists or arrays of indices: `x[[0, 2]]`; masks: `x[x > 0]` |
+# | slices: `x[1:3]`, `x[:, ::2]`, `x[0]` | lists or arrays of indices: `x[[0, 2]]`; those where it is true: `x[x > 0]` |
 # | `x.T`, `x.transpose(…)`, `x.swapaxes(…)` | results of arithmetic: `x + 1`, `x @ y`, `np.exp(x)` |
 # | `x.reshape(…)`, if strides can say it | `x.reshape(…)`, if they can't (as after `.T`); `x.copy()` |
 # | `x[:, None]` (a new axis of length 1) | `x.astype(…)` |
@@ -330,9 +331,9 @@ print("means of the rows, (3, 3) - (3, 1):", right.mean(axis=1))
 # subtracted. So: **`keepdims=True` whenever the result goes back to the array it came from**, and in tests, sizes that
 # all differ.
 #
-# **Exercise 3.** Texts of a batch have different lengths, so the short ones are filled up with *padding*. `mask` (B, T)
-# holds 1 for real tokens and 0 for padding. Write `mean_of_tokens(x, mask)`: for each text the mean of its *real*
-# tokens' vectors, (B, T, D) → (B, D). No loops. (Each text has at least one real token.)
+# **Exercise 3.** Texts of a batch have different lengths, so the short ones are filled up with *padding*, in front or
+# behind. `mask` (B, T) holds 1 for real tokens and 0 for padding. Write `mean_of_tokens(x, mask)`: for each text the
+# mean of its *real* tokens' vectors, (B, T, D) → (B, D). No loops. (Each text has at least one real token.)
 
 # %%
 plots.show(
@@ -386,8 +387,9 @@ check_mean_of_tokens(mean_of_tokens)
 #
 # $$y_{no} = \sum_i x_{ni}\, w_{io} \qquad (N, I)\;@\;(I, O) \to (N, O)$$
 #
-# The index $i$ occurs twice on the right side and not on the left one: it is summed over, and its sizes must be equal.
-# Nearly all the time that a transformer takes is spent in this line.
+# So the row (1, 2) and the column (3, 4) give the one number 1 · 3 + 2 · 4 = 11, at the place where they cross. The
+# index $i$ occurs twice on the right side and not on the left one: it is summed over, and its sizes must be equal. Nearly
+# all the time that a transformer takes is spent in this line.
 
 # %%
 plots.show(
@@ -424,7 +426,8 @@ print(f"largest difference to einsum: {np.abs(by_product - by_indices).max():.0e
 
 # %% [markdown]
 # **Exercise 4.** In attention (lesson 06) each token has H short lists of K numbers. Given `q` (B, T, H, K) and `k` (B,
-# S, H, K), form for each text and each head the products of all T lists with all S lists:
+# S, H, K), where S is a second number of tokens, form for each text and each head the products of all T lists with
+# all S lists:
 #
 # $$y_{bhts} = \sum_{\kappa=1}^{K} q_{bth\kappa}\; k_{bsh\kappa}$$
 #
@@ -530,7 +533,7 @@ for h in (1e-2, 1e-3, 1e-4, 1e-5):
 # A GPU has memory of its own and thousands of small computing units. **CuPy** is a library with NumPy's functions for
 # arrays in that memory: `cupy.exp(x)` is `np.exp(x)`, computed over there. One could write every function twice. This
 # library writes it once, by a rule: **the device belongs to the array.** A function asks its input which module
-# computes on it:
+# computes on it. (What this one is good for: lesson 01.)
 #
 # ```python
 # def softmax(x):
@@ -540,8 +543,8 @@ for h in (1e-2, 1e-3, 1e-4, 1e-5):
 # ```
 #
 # What `x` lives on, `e` lives on, and so does the result. Methods (`x.max`, `x.sum`) and operators (`-`, `/`, `@`) need
-# no `xp` at all. A switch, `use_backend("cupy")`, says only where *new* arrays are made: weights read from a file, ids
-# of a text. A model that exists already moves with `model.to("cuda")`.
+# no `xp` at all. A switch, `use_backend("cupy")`, says only where *new* arrays are made: weights read from a file, the
+# numbers of a text's words. A model that exists already moves with `model.to("cuda")`.
 
 # %%
 from edutransformers import cupy_usable, get_backend
@@ -609,7 +612,8 @@ with pretend_gpu() as cupy:
 # %% [markdown]
 # `x.max()` is an array without axes *on the device*; only `float(…)` brings it here, and waits. The library's softmax
 # ran unchanged, because it says `xp`. (The real CuPy lets `np.exp(x)` pass and computes it over there. The double
-# refuses, since its neighbour `np.zeros(x.shape)` makes a host array, and the line after that mixes.)
+# refuses, since its neighbour `np.zeros(x.shape)` makes a host array, and the line after that mixes. And where the real
+# one prints numbers, and waits for them, the double prints a shape.)
 #
 # ## 7 · On real words
 #
@@ -658,7 +662,7 @@ check_cosine_similarities(cosine_similarities)
 
 # %% [markdown]
 # A small GPT-2 and a small BERT ship with this package. Each has a table that gives every word its vector: lesson 04 is
-# about these tables. The GPT learned to write film reviews on; the BERT learned only to tell good reviews from bad
+# about these tables. The GPT learned to continue film reviews; the BERT learned only to tell good reviews from bad
 # ones. One expression finds a word's neighbours among all.
 
 # %%

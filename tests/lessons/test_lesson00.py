@@ -11,11 +11,25 @@ from edutransformers.teaching.pretend_device import pretend_gpu
 from tests.lessons.common import suite_of
 
 
-def read_by_strides(memory, start, shape, strides):
+def read_by_strides(memory, start, shape, strides, unit=1):
     x = np.zeros(shape, dtype="float32")
     for place in np.ndindex(*shape):
-        x[place] = memory[start + np.dot(place, strides)]
+        x[place] = memory[start + np.dot(place, strides) // unit]
     return x
+
+
+def read_summed(memory, start, shape, strides):
+    x = np.zeros(shape)
+    for place in np.ndindex(*shape):
+        x[place] = memory[start + sum(place) * sum(strides)]
+    return x
+
+
+def read_the_first(memory, start, shape, strides):
+    x = np.empty(shape)
+    for place in np.ndindex(*shape):
+        x[place] = memory[start + np.dot(place, strides)]
+        return x
 
 
 def read_recursively(memory, start, shape, strides):
@@ -54,6 +68,13 @@ def broadcast_on_the_left(a, b):
 def largest_without_asking(a, b):
     n = max(len(a), len(b))
     return tuple(map(max, (1,) * (n - len(a)) + a, (1,) * (n - len(b)) + b))
+
+
+def returned_error(a, b):
+    try:
+        return np.broadcast_shapes(a, b)
+    except ValueError as error:
+        return error
 
 
 def mean_of_tokens(x, mask):
@@ -165,6 +186,10 @@ WRONG = {
         "strides turned around": (lambda m, i, shape, strides: read_by_strides(m, i, shape, strides[::-1]), "opposite"),
         "no strides": (lambda m, i, shape, s: m[i : i + int(np.prod(shape))].reshape(shape), "how far apart they are"),
         "neither": (lambda m, i, shape, s: m[: int(np.prod(shape))].reshape(shape), "`start`"),
+        "summed": (read_summed, "each index goes with the stride of its own axis"),
+        "places": (lambda m, *layout: read_by_strides(np.arange(60.0), *layout), "those are places in memory"),
+        "stops at the first": (read_the_first, "does `return` stand inside of the loop?"),
+        "bytes": (lambda m, i, shape, s: read_by_strides(m, i, shape, s, 8), "not bytes"),
         "flat": (lambda m, *layout: read_by_strides(m, *layout).ravel(), "only their arrangement isn't"),
     },
     "broadcast_shape": {
@@ -174,6 +199,7 @@ WRONG = {
         "never fits": (lambda a, b: a if a == b else _raise(ValueError()), "but these shapes fit"),
         "backwards": (lambda a, b: np.broadcast_shapes(a, b)[::-1], "you went from right to left"),
         "the first": (lambda a, b: a, "the axes that only one of the two has"),
+        "a returned error": (returned_error, "an error is raised, not returned"),
         "another error": (lambda a, b: _raise(KeyError("x")), "stopped with KeyError"),
     },
     "mean_of_tokens": {
@@ -184,6 +210,11 @@ WRONG = {
         "by all": (lambda x, mask: (x * mask[:, :, None]).sum(axis=1) / mask.sum(), "of the whole batch"),
         "one mean": (lambda x, mask: x[mask == 1].mean(axis=0), "1 axis is missing"),
         "mask without an axis": (lambda x, mask: (x * mask).sum(axis=1), "stopped with ValueError"),
+        "axes in the wrong place": (lambda x, mask: x * mask[:, None, :], "3 meets 5"),
+        "padding behind only": (
+            lambda x, mask: np.stack([row[: keep.sum()].mean(axis=0) for row, keep in zip(x, mask)]),
+            "padding may be in front",
+        ),
     },
     "head_products": {
         "k with q": (lambda q, k: head_products(k, q), "changed places"),
@@ -194,6 +225,20 @@ WRONG = {
             ),
             "reshape doesn't swap axes",
         ),
+        "q reshaped": (
+            lambda q, k: q.reshape(q.shape[0], q.shape[2], q.shape[1], -1) @ k.transpose(0, 2, 3, 1),
+            "q is reshaped",
+        ),
+        "k reshaped": (
+            lambda q, k: q.swapaxes(1, 2) @ k.reshape(k.shape[0], k.shape[2], k.shape[1], -1).swapaxes(2, 3),
+            "k is reshaped to (B, H, S, K)",
+        ),
+        "k reshaped at once": (
+            lambda q, k: q.swapaxes(1, 2) @ k.reshape(k.shape[0], k.shape[2], k.shape[3], k.shape[1]),
+            "k is reshaped to (B, H, K, S)",
+        ),
+        "other heads, too": (lambda q, k: np.einsum("bthk,bsgk->bhts", q, k), "the same head in q and k"),
+        "heads not in front": (lambda q, k: q @ k.swapaxes(2, 3), "3 meets 4"),
         "heads last": (lambda q, k: np.einsum("bthk,bshk->btsh", q, k), "yours are (B, T, S, H)"),
         "heads between": (lambda q, k: np.einsum("bthk,bshk->bths", q, k), "yours are (B, T, H, S)"),
         "heads summed": (lambda q, k: np.einsum("bthk,bshk->bts", q, k), "the heads are added up"),

@@ -22,10 +22,15 @@ def check_read_by_strides(answer):
         steps = np.indices(shape).reshape(len(shape), -1).T
         offsets = (steps @ np.array(strides)).reshape(shape)
         size = int(np.prod(shape))
+        got, name = call(answer, memory, start, shape, strides), f"read_by_strides(memory, {start}, {shape}, {strides})"
+        holds(
+            not _only_the_first(got, memory[start + offsets], memory),
+            f"{name}: only the first number is filled in\n  → does `return` stand inside of the loop?",
+        )
         same(
-            call(answer, memory, start, shape, strides),
+            got,
             memory[start + offsets],
-            f"read_by_strides(memory, {start}, {shape}, {strides})",
+            name,
             mistakes={
                 "`start` isn't added: place 0 of the array is memory[start]": np.take(memory, offsets, mode="wrap"),
                 "the strides are used in the opposite order: strides[0] belongs to axis 0": np.take(
@@ -37,9 +42,21 @@ def check_read_by_strides(answer):
                 "the numbers are taken one after the other, from the beginning: `start` and `strides` aren't used": (
                     memory[:size].reshape(shape)
                 ),
+                "each index goes with the stride of its own axis: multiply them in pairs, then add up": np.take(
+                    memory, start + (steps.sum(axis=1) * sum(strides)).reshape(shape), mode="wrap"
+                ),
+                "those are places in memory; the number at a place is memory[place]": start + offsets.astype(float),
                 "strides count numbers here, not bytes": np.take(memory, start + offsets // 8, mode="wrap"),
             },
         )
+
+
+def _only_the_first(got, wanted, memory) -> bool:
+    """Whether the rest is what happened to be in an empty array."""
+    if np.shape(got) != wanted.shape or np.asarray(got).dtype.kind != "f":
+        return False
+    got, wanted = np.ravel(got), wanted.ravel()
+    return got[0] == wanted[0] and not np.isin(got[1:], memory.astype(got.dtype)).any()
 
 
 @exercise(lesson=0)
@@ -61,7 +78,7 @@ def check_broadcast_shape(answer):
         name = f"broadcast_shape({first}, {second})"
         fitted = np.broadcast_shapes(first, second)
         holds(
-            not isinstance(got, ValueError),
+            not isinstance(got, _Raised),
             f"{name} raised ValueError, but these shapes fit: {fitted}\n"
             "  → align them on the right; a missing axis counts as 1, and a 1 fits everything",
         )
@@ -87,20 +104,28 @@ def check_broadcast_shape(answer):
         got = _shape_or_error(answer, first, second)
         differing = next((x, y) for x, y in zip(reversed(first), reversed(second)) if 1 not in (x, y) and x != y)
         holds(
-            isinstance(got, ValueError),
+            not isinstance(got, Exception),
+            f"broadcast_shape({first}, {second}) returned {got!r}: an error is raised, not returned",
+        )
+        holds(
+            isinstance(got, _Raised),
             f"broadcast_shape({first}, {second}) returned {got}, but these shapes don't fit\n"
             f"  → aligned on the right, {differing[0]} meets {differing[1]}, and neither is 1: raise ValueError",
         )
 
 
+class _Raised:
+    pass
+
+
 def _shape_or_error(answer, first, second):
-    """What the answer returns, or the ValueError that it raises."""
+    """What the answer returns, or _Raised for a ValueError."""
 
     def attempt(first, second):
         try:
             return answer(first, second)
-        except ValueError as error:
-            return error
+        except ValueError:
+            return _Raised()
 
     return call(attempt if callable(answer) else answer, first, second)
 
@@ -112,6 +137,8 @@ def check_mean_of_tokens(answer):
         shortest = 1 if B == T else T // 2 + 1
         lengths = np.random.default_rng().permutation(np.arange(shortest, shortest + B))  # all different
         mask = (np.arange(T) < lengths[:, None]).astype(np.int64)
+        if B == 3:
+            mask = mask[:, ::-1]  # padding in front
         real = mask[:, :, None]
         counts = mask.sum(axis=1)[:, None]
         sums = (x * real).sum(axis=1)
@@ -135,6 +162,9 @@ def check_mean_of_tokens(answer):
                 ),
                 "the counts go along the wrong axis: keep the axis, (B, 1)": (
                     lambda sums=sums, mask=mask: sums / mask.sum(axis=1) if sums.shape[0] == sums.shape[1] else np.nan
+                ),
+                "those are the first tokens of each text; `mask` says which ones are real, padding may be in front": (
+                    lambda x=x, lengths=lengths: np.stack([rows[:n].mean(axis=0) for rows, n in zip(x, lengths)])
                 ),
                 "the mean is over D: the tokens lie along axis 1": (
                     lambda x=x, real=real, counts=counts: (x * real).sum(axis=2) / counts
@@ -164,6 +194,18 @@ def check_head_products(answer):
                 "reshape doesn't swap axes: it reads the same memory in the same order; use transpose or swapaxes": (
                     lambda q=q, k=k: _by_reshaping(q, k)
                 ),
+                "q is reshaped to (B, H, T, K): that doesn't swap axes; q.swapaxes(1, 2) does": (
+                    lambda q=q, k=k: _reshaped(q) @ k.transpose(0, 2, 3, 1)
+                ),
+                "k is reshaped to (B, H, S, K): that doesn't swap axes; k.swapaxes(1, 2) does": (
+                    lambda q=q, k=k: q.swapaxes(1, 2) @ _reshaped(k).swapaxes(2, 3)
+                ),
+                "k is reshaped to (B, H, K, S): that doesn't move axes; k.transpose(0, 2, 3, 1) does": (
+                    lambda q=q, k=k: q.swapaxes(1, 2) @ k.reshape(k.shape[0], k.shape[2], k.shape[3], k.shape[1])
+                ),
+                "all heads of k are added up: einsum's indices must name the same head in q and k": np.einsum(
+                    "bthk,bsgk->bhts", q, k
+                ),
                 "the heads are added up; each keeps its own table": products.sum(axis=1),
                 "`q @ k` pairs the heads with each other: bring H in front of T and S first": (
                     lambda q=q, k=k: q @ k.swapaxes(2, 3) if q.shape[1] == k.shape[1] else np.nan
@@ -174,8 +216,12 @@ def check_head_products(answer):
 
 
 def _by_reshaping(q, k):
-    (B, T, H, K), S = q.shape, k.shape[1]
-    return q.reshape(B, H, T, K) @ k.reshape(B, H, S, K).swapaxes(2, 3)
+    return _reshaped(q) @ _reshaped(k).swapaxes(2, 3)
+
+
+def _reshaped(x):
+    B, T, H, K = x.shape
+    return x.reshape(B, H, T, K)
 
 
 @exercise(lesson=0)
