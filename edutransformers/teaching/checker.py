@@ -200,6 +200,15 @@ def _cause_of(error: Exception) -> str | None:
                 "`@` multiplies the last two axes; those before them are a batch and must fit, but of "
                 f"{tuple(one)} and {tuple(other)} {unequal}"
             )
+    if "truth value of an array" in text:
+        return (
+            "`if`, `and`, `or`, `not` and `max(a, b)` want one True or False, and an array has many: np.where, &, |, ~ "
+            "and np.maximum go number by number; whether there is an array at all, `is None` asks"
+        )
+    if "'float' object cannot be interpreted as an integer" in text:
+        return "a size or a count must be a whole number: `/` gives a float, `//` doesn't"
+    if "boolean index did not match" in text:
+        return "in x[mask] the mask must have x's own sizes, nothing is repeated; np.where(mask, …, …) broadcasts"
     if isinstance(error, ValueError) and "setting an array element with a sequence" in text:
         return (
             "parts of different shapes can't be one array: are there rows of different lengths, or does a function "

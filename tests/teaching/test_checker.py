@@ -36,6 +36,11 @@ def check_double(answer):
         same(call(answer, x), 2 * x, "double(x)", mistakes=mistakes, sizes={"D": shape[-1]})
 
 
+@exercise(lesson=7)
+def check_with_table(answer):
+    same(call(answer, x := draw(3, 4)), 2 * x, "double(x)")
+
+
 def said(checker, *answer) -> str:
     with pytest.raises(CheckFailed) as failure:
         checker(*answer)
@@ -175,6 +180,20 @@ def test_pieces_that_were_not_put_together():
 def test_rows_of_different_lengths_are_no_array():
     message = said(check_double, lambda x: np.array([[1.0, 2.0], [3.0]]))
     assert "parts of different shapes can't be one array: are there rows of different lengths" in message
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (lambda x: x / max(x, 1), "want one True or False, and an array has many"),
+        (lambda x: 2 * x.reshape(len(x) / 1, -1), "`/` gives a float"),
+        (lambda x: 2 * x[np.ones((len(x), 7), dtype=bool)], "np.where(mask, …, …) broadcasts"),
+    ],
+)
+def test_what_errors_of_numpy_and_python_mean(answer, words):
+    message = said(check_with_table, answer)
+    assert "stopped with" in message
+    assert words in message
 
 
 def test_not_written_yet():
