@@ -6,13 +6,13 @@
 #     name: python3
 #   lesson:
 #     title: "Byte-pair encoding and unigrams, trained by hand"
-#     minutes: 90
+#     minutes: 100
 #     goal: You train a vocabulary in both ways that are in use, by merging frequent pairs and by expectation maximization over all cuts of a word, and your merges, cuts and counts are the library's.
 #     needs: [1, 5]
 # ---
 
 # %% [markdown]
-# In Lesson 05 the vocabulary was given. Where does it come from? Nobody writes it by hand: it is *learned* from a text, before
+# In lesson 05 the vocabulary was given. Where does it come from? Nobody writes it by hand: it is *learned* from a text, before
 # any model is trained, by looking at what occurs often. There are two schools, and nearly every model of today uses one of
 # them:
 #
@@ -232,7 +232,7 @@ print("last: ", *("".join(pair) for pair in learned[-8:]))
 # Going through a list of 50,000 merges for each word would be slow. The same result comes from looking at the word: of all
 # pairs of neighbours in it, join the one with the *lowest rank*; repeat until no pair is a merge.
 #
-# This is not "the longest first", as in Lesson 05. Suppose the merges are `b c`, then `a b`, then `ab d`. "abc" is cut
+# This is not "the longest first", as in lesson 05. Suppose the merges are `b c`, then `a b`, then `ab d`. "abc" is cut
 # `a bc`, because `b c` was learned earlier; longest-first would take `ab`. Each tokenizer has to cut as the one that its
 # model was trained with.
 #
@@ -287,8 +287,8 @@ for word in ("films", "sittings", "filmcut", "mist"):
 # %% [markdown]
 # ## 4 · Bytes: nothing is unknown
 #
-# What of a character that was in no training text: 東, or 😀? With characters as the alphabet it is `[UNK]`, and all of
-# Unicode's 150,000 in the vocabulary would fill it three times over. GPT-2's answer is to look one level deeper. A text in a
+# What of a character that was in no training text: 東, or 😀? With characters as the alphabet it is `[UNK]`, and all
+# 150,000 of Unicode would fill GPT-2's vocabulary of 50,257 three times over. GPT-2's answer is to look one level deeper. A text in a
 # file is bytes anyway; UTF-8 writes each character as one to four of them. **There are only 256 bytes**, so with these as the
 # alphabet *every* text can be written, and frequent sequences of bytes (a whole "é", a whole word) are joined like anything
 # else.
@@ -322,6 +322,7 @@ for character in ("e", " ", "\n", "é", "東", "😀"):
 gpt2 = AutoTokenizer.from_pretrained("edutransformers/gpt2-small-imdb")
 gpt2_vocabulary = gpt2.get_vocab()
 gpt2_ranks = {pair: rank for rank, pair in enumerate(gpt2._engine.model.merge_list())}
+# A short ending behind an apostrophe; letters, digits or other signs, each with one blank before; or blanks by themselves.
 WORDS = regex.compile(r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+")
 
 
@@ -520,8 +521,14 @@ for word, original in ORIGINAL_CUTS.items():  # by tokenizers 0.23, models.Unigr
 #
 # Why does that help? Given counts, the $p$ that make $\sum_e c(e) \log p(e)$ largest under $\sum_e p(e) = 1$ are just those:
 # at the maximum the derivatives $c(e)/p(e)$ must all be equal to one number $\lambda$ (otherwise moving some probability from a
-# piece with a small derivative to one with a large would gain), so $p(e) = c(e)/\lambda$, and $\lambda$ is the total. And by
-# Jensen's inequality $L$ rises by *at least* what this sum rises by, so no step makes the text less probable.
+# piece with a small derivative to one with a large would gain), so $p(e) = c(e)/\lambda$, and $\lambda$ is the total. And no
+# step makes the text less probable: with $P'$ and $Z'$ for the new probabilities of a cut and a word,
+#
+# $$\log \frac{Z'}{Z} = \log \sum_{\text{cuts}} \frac{P}{Z} \cdot \frac{P'}{P} \;\ge\; \sum_{\text{cuts}} \frac{P}{Z}\, \log \frac{P'}{P} .$$
+#
+# The shares $P/Z$ add up to 1, and the logarithm of a mean is never below the mean of the logarithms, as its curve bends
+# downwards (Jensen's inequality). Summed over all words, the right side is $\sum_e c(e) \log p'(e) - \sum_e c(e) \log p(e)$.
+# The M-step makes that as large as it can be; keeping the old $p$ would make it 0, so it isn't negative.
 #
 # ### The sum over all cuts, forward
 #
@@ -538,7 +545,7 @@ for word, original in ORIGINAL_CUTS.items():  # by tokenizers 0.23, models.Unigr
 # $$\frac{\partial \log Z}{\partial s(e)} = \frac{1}{Z} \sum_{\text{cuts}} k_e(\text{cut})\; P(\text{cut}) = \sum_{\text{cuts}} k_e(\text{cut})\; \frac{P(\text{cut})}{Z} = c(e).$$
 #
 # Each cut counts by its share. *The gradient of $\log Z$ is the expected count*; there is nothing else to derive for the
-# E-step. (The same happens in Lesson 16, where the sum is over all ways to align a sound with its letters.)
+# E-step. (The same happens in lesson 16, where the sum is over all ways to align a sound with its letters.)
 #
 # **Step 2: backward through the sum.** Let $\texttt{d}\alpha(t)$ be the gradient of $\log Z$ with respect to $\alpha(t)$. At the
 # end $\log Z = \log \alpha(\text{end})$, so $\texttt{d}\alpha(\text{end}) = 1/Z$. Each $\alpha(\textit{start})$ goes into all
@@ -612,7 +619,7 @@ check_expected_counts(expected_counts)
 # %% [markdown]
 # ### Checked twice
 #
-# Against the naive way, which lists all cuts; and as a gradient, with central differences, as in Lesson 01.
+# Against the naive way, which lists all cuts; and as a gradient, with central differences, as in lesson 01.
 
 
 # %%

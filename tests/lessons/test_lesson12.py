@@ -47,6 +47,23 @@ def join_with_a_mark(pieces, pair):
     return tuple(joined)
 
 
+def join_over_pairs(pieces, pair):
+    if tuple(pair) not in list(zip(pieces, pieces[1:])):
+        return list(pieces)
+    return [a + b if (a, b) == tuple(pair) else a for a, b in zip(pieces, pieces[1:])]
+
+
+def join_for_ever(pieces, pair):
+    joined, place = [], 0
+    while place < len(pieces):
+        if tuple(pieces[place : place + 2]) == tuple(pair):
+            joined.append(pieces[place] + pieces[place + 1])
+            place += 2
+        else:
+            joined.append(pieces[place])
+    return joined
+
+
 def join_again(pieces, pair):
     joined = []
     for piece in pieces:
@@ -97,6 +114,21 @@ def train(word_counts, number, weighted=True, sign=1, anew=True, key=None):
         merges.append(best)
         numbers.setdefault("".join(best), len(numbers))
         words = {word: join(pieces, best) for word, pieces in words.items()}
+    return merges
+
+
+def train_once_a_word(word_counts, number):
+    words, merges = {word: list(word) for word in word_counts}, []
+    numbers = {character: i for i, character in enumerate(sorted(set("".join(word_counts))))}
+    for _ in range(number):
+        counts = Counter()
+        for word, pieces in words.items():
+            counts.update(dict.fromkeys(zip(pieces, pieces[1:]), word_counts[word]))
+        if not counts:
+            break
+        merges.append(min(counts, key=lambda pair: (-counts[pair], numbers[pair[0]], numbers[pair[1]])))
+        numbers.setdefault("".join(merges[-1]), len(numbers))
+        words = {word: join(pieces, merges[-1]) for word, pieces in words.items()}
     return merges
 
 
@@ -166,6 +198,39 @@ def merge_the_longest(word, ranks):
         pieces.append(word[start:stop])
         start = stop
     return pieces
+
+
+def merge_in_order(word, ranks):
+    pieces = list(word)
+    for pair in ranks:
+        pieces = join(pieces, pair)
+    return pieces
+
+
+def merge_for_ever(word, ranks):
+    pieces = list(word)
+    while any(pair in ranks for pair in zip(pieces, pieces[1:])):
+        join(pieces, min((pair for pair in zip(pieces, pieces[1:]) if pair in ranks), key=ranks.get))
+    return pieces
+
+
+def best_of_all_cuts(word, scores):
+    def search(rest):
+        ends = [stop for stop in range(1, len(rest) + 1) if rest[:stop] in scores]
+        found = [[rest[:stop], *search(rest[stop:])] for stop in ends]
+        return max(found, key=lambda cut: sum(scores[piece] for piece in cut), default=[])
+
+    return search(word)
+
+
+def cut_by_last_pieces(word, scores):
+    """At each place the last piece with the best score of its own, from the end."""
+    if len(word) < 8:
+        return viterbi(word, scores)
+    starts = [start for start in range(len(word)) if word[start:] in scores]
+    start = min(starts, key=lambda start: scores[word[start:]])
+    rest = word[:start]
+    return [*(viterbi(rest, scores) if rest else []), word[start:]]
 
 
 def viterbi(word, scores):
@@ -248,6 +313,21 @@ def count_by_walks(word, p, assign=False):
     return np.log(alpha[n]), counts
 
 
+def walks(word, p, to=0, back=1, keep=1.0, turn=-1):
+    """expected_counts; `to` and `back` say at which end of an arc alpha and d_alpha are taken."""
+    n = len(word)
+    arcs = [(start, stop) for stop in range(1, n + 1) for start in range(stop) if word[start:stop] in p]
+    alpha, d_alpha, counts = [1.0] + [0.0] * n, [0.0] * (n + 1), Counter()
+    for start, stop in arcs:
+        alpha[stop] += alpha[start] * p[word[start:stop]]
+    d_alpha[n] = 1 / alpha[n]
+    for arc in arcs[::turn]:
+        piece = word[slice(*arc)]
+        d_alpha[arc[0]] = keep * d_alpha[arc[0]] + d_alpha[arc[1]] * p[piece]
+        counts[piece] += alpha[arc[to]] * p[piece] * d_alpha[arc[back]]
+    return math.log(alpha[n]), counts
+
+
 def library_counts(word, p):
     model = Unigram([("<unk>", 0.0), *((piece, math.log(value)) for piece, value in p.items())], unk_id=0)
     log_z, counts = expected_counts_naively(model, {word: 1})
@@ -305,6 +385,14 @@ WRONG = {
         "in place": (join_in_place, "make a new list"),
         "by strings": (join_by_strings, "both have to be equal"),
         "nothing": (lambda pieces, pair: list(pieces), "nothing was joined"),
+        "over pairs": (join_over_pairs, "the right piece was kept as well"),
+        "ends early": (lambda pieces, pair: join(pieces, pair)[:1], "it ended with the first join"),
+        "in one text": (
+            lambda pieces, pair: " ".join(pieces).replace(" ".join(pair), "".join(pair)).split(),
+            "that is a search in one text",
+        ),
+        "a text": (lambda pieces, pair: "".join(join(pieces, pair)), "but returned the one text"),
+        "for ever": (join_for_ever, "has to go on in every turn"),
     },
     "learn_merges": {
         "words once": (lambda words, n: train(words, n, weighted=False), "each word was counted once"),
@@ -313,6 +401,13 @@ WRONG = {
         "first seen": (lambda words, n: train(words, n, key=lambda pair, numbers: ()), "that was seen first"),
         "as strings": (lambda words, n: train(words, n, key=lambda pair, numbers: pair), "compared as strings"),
         "joined": (lambda words, n: ["".join(pair) for pair in train(words, n)], "return the pairs"),
+        "never joined": (lambda words, n: [train(words, 1)[0]] * n, "the same pair comes again"),
+        "with the words": (lambda words, n: (train(words, n), {}), "the list of merges and nothing else"),
+        "once a word": (train_once_a_word, "a pair that stands twice in a word"),
+        "right number first": (
+            lambda words, n: train(words, n, key=lambda pair, numbers: (numbers[pair[1]], numbers[pair[0]])),
+            "the left piece's number decides",
+        ),
         "one too few": (lambda words, n: train(words, n)[: n - 1], "one merge too few"),
     },
     "merge_word": {
@@ -321,12 +416,19 @@ WRONG = {
         "once": (lambda word, ranks: merge(word, ranks, once=True), "go on until no pair is a merge"),
         "the longest": (merge_the_longest, "the pair with the lowest rank goes first"),
         "not at all": (lambda word, ranks: list(word), "nothing was joined"),
+        "order of the dictionary": (merge_in_order, "stands first in the dictionary"),
+        "a text": (lambda word, ranks: " ".join(merge(word, ranks)), "but returned the one text"),
+        "for ever": (merge_for_ever, "joins two of them"),
     },
     "best_cut": {
         "longest first": (greedy, "only the whole sum counts"),
         "best next": (lambda word, scores: greedy(word, scores, key=None), "only the whole sum counts"),
         "backwards": (lambda word, scores: viterbi(word, scores)[::-1], "turn them round"),
         "characters": (lambda word, scores: list(word), "is a longer piece ever tried?"),
+        "all cuts": (best_of_all_cuts, "it seems to go through all cuts"),
+        "no piece": (lambda word, scores: [word], "has no score, so it is no piece"),
+        "with the score": (lambda word, scores: (viterbi(word, scores), 0.0), "and nothing else"),
+        "not the best": (cut_by_last_pieces, "that is a cut, but not the best"),
         "the last missing": (lambda word, scores: viterbi(word, scores)[:-1], "the last piece is missing"),
         "the first missing": (lambda word, scores: viterbi(word, scores)[1:], "the first piece is missing"),
     },
@@ -347,6 +449,21 @@ WRONG = {
             lambda word, p: count_cuts(word, p, log_z=lambda w: math.log(w.max())),
             "that is the best cut's score",
         ),
+        "base 10": (
+            lambda word, p: count_cuts(word, p, log_z=lambda w: math.log10(w.sum())),
+            "that is the logarithm to base 10",
+        ),
+        "sum of pieces": (
+            lambda word, p: (
+                math.log(sum(p.get(word[i:j], 0.0) for j in range(len(word) + 1) for i in range(j))),
+                count_cuts(word, p)[1],
+            ),
+            "a cut's is a product of them",
+        ),
+        "alpha behind the arc": (lambda word, p: walks(word, p, to=1), "end where it starts"),
+        "d_alpha before the arc": (lambda word, p: walks(word, p, back=0), "begin where it stops"),
+        "d_alpha overwritten": (lambda word, p: walks(word, p, keep=0.0), "d_alpha[start] was overwritten"),
+        "left to right": (lambda word, p: walks(word, p, turn=1), "d_alpha comes from the end"),
         "counts only": (lambda word, p: count_cuts(word, p)[1], "expected two things"),
     },
 }

@@ -12,6 +12,54 @@ from ...tokenizers.unigram_training import expected_counts_naively
 from ..checker import CheckFailed, call, equal, exercise, holds, same
 
 
+class _WatchedList(list):
+    """A list that ends a walk over it which never ends."""
+
+    looked = 0
+
+    def __getitem__(self, place):
+        self.looked += 1
+        if self.looked > 1000:
+            raise CheckFailed(
+                f"join_pair has looked a thousand times at its {len(self)} pieces\n"
+                "  → the place has to go on in every turn, whether a pair was joined or not"
+            )
+        return super().__getitem__(place)
+
+
+class _WatchedDict(dict):
+    """A dictionary that ends a search in it which never ends, saying `words`."""
+
+    def __init__(self, items, most: int, words: str):
+        super().__init__(items)
+        self.looked, self.most, self.words = 0, most, words
+
+    def _look(self):
+        self.looked += 1
+        if self.looked > self.most:
+            raise CheckFailed(self.words)
+
+    def __contains__(self, key):
+        self._look()
+        return super().__contains__(key)
+
+    def __getitem__(self, key):
+        self._look()
+        return super().__getitem__(key)
+
+    def get(self, key, default=None):
+        self._look()
+        return super().get(key, default)
+
+
+def _list_of_pieces(got, name: str) -> list:
+    if isinstance(got, str):
+        raise CheckFailed(f"{name} should return a list of pieces, but returned the one text {got!r}")
+    if not isinstance(got, (list, tuple)) or any(isinstance(piece, list) for piece in got):
+        raise CheckFailed(f"{name} should return a list of pieces and nothing else, but returned {got!r}")
+    return list(got)
+
+
 @exercise(lesson=12)
 def check_join_pair(answer):
     rng = np.random.default_rng()
@@ -20,11 +68,11 @@ def check_join_pair(answer):
     only_first = "only the first place was joined; join all of them"
 
     def compare(pieces, pair, wanted, mistakes):
-        given = list(pieces)
-        got = call(answer, pieces, pair)
+        given = _WatchedList(pieces)
+        got = _list_of_pieces(call(answer, given, pair), "join_pair")
         answer(given, pair)
         holds(given == pieces, "the list that was passed is changed afterwards\n  → make a new list")
-        equal(list(got), wanted, f"join_pair({pieces!r}, {pair!r})", mistakes)
+        equal(got, wanted, f"join_pair({pieces!r}, {pair!r})", mistakes)
 
     compare(
         [a, b, c, a, b],
@@ -35,6 +83,8 @@ def check_join_pair(answer):
             "only the last place was joined; join all of them": [a, b, c, a + b],
             "the two pieces stand in one list entry: add the strings, left + right": [(a, b), c, (a, b)],
             "the right piece is still there: after a join go on by two": [a + b, b, c, a + b, b],
+            "after a join the right piece was kept as well, and the last piece never looked at": [a + b, b, c, a + b],
+            "it ended with the first join; the rest follows": [a + b],
             "the last piece is missing: a pair ends before it, and it has to be kept": [a + b, c],
             "nothing was joined": [a, b, c, a, b],
         },
@@ -65,6 +115,12 @@ def check_join_pair(answer):
         [a + b + c, a, b + c],
         {"pieces were compared by their joined string: both have to be equal, left and right": [a + b + c, a + b + c]},
     )
+    compare(
+        [c + a, b, a, b + c],
+        (a, b),
+        [c + a, b, a, b + c],
+        {f"that is a search in one text: {c + a!r} ends with {a!r}, but is another piece": [c + a + b, a + b + c]},
+    )
     compare([a], (a, b), [a], {"a word of one piece stays as it is": []})
 
 
@@ -75,6 +131,8 @@ def check_learn_merges(answer):
     def compare(word_counts, number):
         wanted = _library_merges(word_counts)[:number]
         got = call(answer, dict(word_counts), number)
+        if isinstance(got, tuple) and any(isinstance(part, dict) for part in got):
+            raise CheckFailed(f"learn_merges should return the list of merges and nothing else, but returned {got!r}")
         if isinstance(got, (list, tuple)) and all(isinstance(pair, (list, tuple)) for pair in got):
             got = [tuple(pair) for pair in got]
         shown = word_counts if len(word_counts) < 8 else f"{len(word_counts)} words"
@@ -88,6 +146,7 @@ def check_learn_merges(answer):
     compare({third + second: few, first + third: few, second + first: few}, 3)  # ties by number, not by first seen
     # A tie of a new piece, which sorts before a character, and of that character: the new piece has the larger number.
     compare({third + first: few, first + second + third: few, first + second: few + 2}, 2)
+    compare({a + b + a + b: few, c + d: few + 1}, 1)  # a pair that stands twice in a word
     compare({a + b: 3}, 5)  # no pair is left
     compare({a * 4 + b: 2, b + a: 1}, 4)
     alphabet = list(_letters(rng, 5))
@@ -106,6 +165,12 @@ def _training_mistakes(word_counts, number):
         "the pairs were counted once, at the beginning; count anew after each merge": lambda: _train_once(
             word_counts, number
         ),
+        "the same pair comes again: join it in all words, and begin each time with a new Counter": lambda: _train(
+            word_counts, number, joined=False
+        ),
+        "a pair that stands twice in a word counts twice": lambda: _train(word_counts, number, count=_count_once),
+        "equally frequent pairs: the left piece's number decides, and only if that is the same, the right "
+        "one's": lambda: _train(word_counts, number, ties="right"),
         "the rarest pair was taken; take the most frequent": lambda: _train(word_counts, number, sign=-1),
         "equally frequent pairs: the one with the smaller numbers goes first, and here it is the one that was seen "
         "first": lambda: _train(word_counts, number, ties="seen"),
@@ -122,24 +187,26 @@ def _training_mistakes(word_counts, number):
     }
 
 
-def _train(word_counts, number, sign=1, ties="numbers"):
+def _train(word_counts, number, sign=1, ties="numbers", joined=True, count=None):
     words = {word: list(word) for word in word_counts}
     numbers = {character: i for i, character in enumerate(sorted(set("".join(word_counts))))}
     keys = {
         "numbers": lambda pair: (numbers[pair[0]], numbers[pair[1]]),
+        "right": lambda pair: (numbers[pair[1]], numbers[pair[0]]),
         "larger": lambda pair: (-numbers[pair[0]], -numbers[pair[1]]),
         "strings": lambda pair: pair,
         "seen": lambda pair: (),
     }
     merges = []
     for _ in range(number):
-        counts = _count_pairs(words, word_counts)
+        counts = (count or _count_pairs)(words, word_counts)
         if not counts:
             break
         best = min(counts, key=lambda pair: (-sign * counts[pair], keys[ties](pair)))
         merges.append(best)
         numbers.setdefault("".join(best), len(numbers))
-        words = {word: _joined(pieces, best) for word, pieces in words.items()}
+        if joined:
+            words = {word: _joined(pieces, best) for word, pieces in words.items()}
     return merges
 
 
@@ -153,6 +220,15 @@ def _count_pairs(words, word_counts):
     counts = Counter()
     for word, pieces in words.items():
         for pair in zip(pieces, pieces[1:]):
+            counts[pair] += word_counts[word]
+    return counts
+
+
+def _count_once(words, word_counts):
+    """Each pair once a word, however often it stands there."""
+    counts = Counter()
+    for word, pieces in words.items():
+        for pair in dict.fromkeys(zip(pieces, pieces[1:])):
             counts[pair] += word_counts[word]
     return counts
 
@@ -176,7 +252,14 @@ def check_merge_word(answer):
     def compare(word, merges, mistakes):
         ranks = {pair: rank for rank, pair in enumerate(merges)}
         wanted = _merged(word, ranks)
-        got = list(call(answer, word, dict(ranks)))
+        watched = _WatchedDict(
+            reversed(ranks.items()),  # a pair's place in the dictionary says nothing
+            20_000,
+            f"merge_word({word!r}, ranks) has asked 20,000 times whether a pair is a merge, and goes on\n"
+            "  → each turn looks at the pieces as they are by now, joins two of them (join_pair returns a new list), "
+            "and the last one ends where no pair is a merge",
+        )
+        got = _list_of_pieces(call(answer, word, watched), "merge_word")
         if got == _merged(word, ranks, one_by_one=True):
             got = wanted  # where joining all places at once and one by one differ, both are right
         shown = ", ".join("+".join(pair) for pair in merges) if len(merges) < 8 else f"{len(merges)} merges"
@@ -187,8 +270,8 @@ def check_merge_word(answer):
         a + b + c,
         [(b, c), (a, b), (a + b, d)],
         {
-            "the pair with the lowest rank goes first, and not the leftmost, the longest, or the one that was learned "
-            "last": [a + b, c],
+            "the pair with the lowest rank goes first, and not the leftmost, the longest, the one that was learned "
+            "last or the one that stands first in the dictionary": [a + b, c],
             "nothing was joined": [a, b, c],
         },
     )
@@ -235,7 +318,13 @@ def check_best_cut(answer):
     rng = np.random.default_rng()
 
     def compare(word, scores, mistakes):
-        got = list(call(answer, word, dict(scores)))
+        watched = _WatchedDict(
+            scores,
+            50_000,
+            f"best_cut has asked for the scores of 50,000 pieces, for a word of {len(word)} characters\n"
+            "  → it seems to go through all cuts, or never to end; two loops over places ask for less than a thousand",
+        )
+        got = _list_of_pieces(call(answer, word, watched), "best_cut")
         model = _unigram(scores)
         wanted = [model.id_to_token[edge.id] for edge in model.best_cut(word)]
         if all(piece in scores for piece in got) and "".join(got) == word:
@@ -243,7 +332,13 @@ def check_best_cut(answer):
             mine = sum(scores[piece] for piece in got)
             if math.isclose(mine, best, rel_tol=1e-9):
                 wanted = got  # as good: the same pieces in another order, for example
-            mistakes = {**mistakes, f"its score is {mine:.3f}, that of the best cut {best:.3f}": got}
+            mistakes = {
+                **mistakes,
+                f"that is a cut, but not the best: its score is {mine:.3f}, that of the best cut {best:.3f}": got,
+            }
+        unknown = [piece for piece in got if piece not in scores]
+        if unknown:
+            mistakes = {**mistakes, f"{unknown[0]!r} has no score, so it is no piece": got}
         shown = {piece: round(score, 2) for piece, score in scores.items()} if len(scores) < 9 else "scores"
         equal(got, wanted, f"best_cut({word!r}, {shown})", mistakes)
 
@@ -281,6 +376,7 @@ def check_best_cut(answer):
         compare(word, _drawn_scores(rng, alphabet, word), {})
     long = "".join(rng.choice(alphabet, 40))
     compare(long, _drawn_scores(rng, alphabet, long[:12]), {})
+    compare((a + b) * 20, {a: low, b: low - 0.1, a + b: high, b + a: high - 0.2, a + b + a: high - 0.5}, {})
 
 
 @exercise(lesson=12)
@@ -313,6 +409,10 @@ def check_expected_counts(answer):
             f"log Z, the first result of {name},",
             mistakes={
                 "that is Z; its logarithm is wanted": math.exp(log_z),
+                "that is the logarithm to base 10; natural ones are meant": log_z / math.log(10),
+                "those are the pieces' own probabilities, added up; a cut's is a product of them": math.log(
+                    sum(p.get(word[i:j], 0.0) for j in range(len(word) + 1) for i in range(j))
+                ),
                 "the sign is wrong: Z is below 1, so log Z is negative": -log_z,
                 "that is the best cut's score; Z sums over all cuts": math.log(weights.max()),
                 "that is the sum of log P over the cuts; add the probabilities first, then take the logarithm": (
@@ -349,6 +449,18 @@ def check_expected_counts(answer):
                 "only a piece's first arc was kept; its arcs' parts add up: counts[piece] += …": _one_arc(
                     word, p, pieces, last=False
                 ),
+                "alpha of the arc's end was taken; the ways *to* the arc end where it starts": _by_walks(
+                    word, p, pieces, lambda alpha, d_alpha, start, stop: alpha[stop] * d_alpha[stop]
+                ),
+                "d_alpha of the arc's start was taken; the ways *from* it begin where it stops": _by_walks(
+                    word, p, pieces, lambda alpha, d_alpha, start, stop: alpha[start] * d_alpha[start]
+                ),
+                "d_alpha[start] was overwritten; all arcs that begin there add to it": _by_walks(
+                    word, p, pieces, lambda alpha, d_alpha, start, stop: alpha[start] * d_alpha[stop], assign=True
+                ),
+                "the second walk went from left to right; d_alpha comes from the end": _by_walks(
+                    word, p, pieces, lambda alpha, d_alpha, start, stop: alpha[start] * d_alpha[stop], backward=False
+                ),
                 "p(e) is missing: an arc's part is alpha[start] · p(e) · d_alpha[stop]": [
                     count / p[piece] for piece, count in zip(pieces, of(shares))
                 ],
@@ -365,6 +477,21 @@ def _expected(word, p):
     model = _unigram({piece: math.log(value) for piece, value in p.items()})
     log_z, counts = expected_counts_naively(model, {word: 1})
     return log_z, {model.id_to_token[i]: count for i, count in counts.items()}
+
+
+def _by_walks(word, p, pieces, part, assign=False, backward=True):
+    """The two walks of Exercise 5 with an arc's part made in another way, or with d_alpha wrong."""
+    n = len(word)
+    arcs = [(start, stop) for stop in range(1, n + 1) for start in range(stop) if word[start:stop] in p]
+    alpha, d_alpha, counts = [1.0] + [0.0] * n, [0.0] * (n + 1), {}
+    for start, stop in arcs:
+        alpha[stop] += alpha[start] * p[word[start:stop]]
+    d_alpha[n] = 1 / alpha[n]
+    for start, stop in reversed(arcs) if backward else arcs:
+        piece = word[start:stop]
+        d_alpha[start] = d_alpha[stop] * p[piece] + (0.0 if assign else d_alpha[start])
+        counts[piece] = counts.get(piece, 0.0) + p[piece] * part(alpha, d_alpha, start, stop)
+    return [counts.get(piece, 0.0) for piece in pieces]
 
 
 def _one_arc(word, p, pieces, last):
