@@ -205,10 +205,23 @@ def _cause_of(error: Exception) -> str | None:
             "`if`, `and`, `or`, `not` and `max(a, b)` want one True or False, and an array has many: np.where, &, |, ~ "
             "and np.maximum go number by number; whether there is an array at all, `is None` asks"
         )
+    if "NoneType" in text:
+        return "something there is None: an argument that may be None, or what a function without `return` gave"
     if "'float' object cannot be interpreted as an integer" in text:
         return "a size or a count must be a whole number: `/` gives a float, `//` doesn't"
     if "boolean index did not match" in text:
         return "in x[mask] the mask must have x's own sizes, nothing is repeated; np.where(mask, …, …) broadcasts"
+    if found := re.search(r"^axis (-?\d+) is out of bounds for array of dimension (\d+)$", text):
+        axis, count = found.groups()
+        return (
+            f"the array has {count} {'axis' if count == '1' else 'axes'} there, so none is number {axis}; the last one "
+            "is axis=-1, however many there are"
+        )
+    if isinstance(error, TypeError) and "arrays can be converted to Python scalars" in text:
+        return (
+            "one number is needed there, and an array came: float(…) and the functions of `math` take one number, "
+            "those of NumPy whole arrays"
+        )
     if isinstance(error, ValueError) and "setting an array element with a sequence" in text:
         return (
             "parts of different shapes can't be one array: are there rows of different lengths, or does a function "

@@ -42,7 +42,7 @@ def explain_numbers(got: np.ndarray, wanted: np.ndarray, sizes: Mapping[str, int
         if got.shape[axis] > 1 and _close(np.flip(got, axis), wanted):
             return f"it is what is expected, in the opposite order along axis {axis}"
     factor = _common_factor(got, wanted)
-    if factor is not None:
+    if factor is not None and not np.isclose(factor, 1, rtol=1e-3):  # close to 1, it explains nothing
         return _named_factor(factor, sizes)
     shift = (got - wanted).mean()
     if got.size > 1 and _close(got - shift, wanted):

@@ -1,6 +1,7 @@
 """The checker's machinery: what it takes, what it says, what it remembers."""
 
 import json
+import math
 from contextlib import suppress
 from functools import partial
 
@@ -156,6 +157,24 @@ def test_sizes_that_meet_in_broadcasting():
     assert "one must be a column: (3, 1)" in message
 
 
+def test_an_axis_that_is_not_there():
+    message = said(check_double, lambda x: np.ones(3).sum(axis=1))
+    assert "the array has 1 axis there, so none is number 1; the last one is axis=-1" in message
+    assert "has 2 axes there, so none is number -3" in said(check_double, lambda x: np.ones((3, 2)).max(axis=-3))
+
+
+def test_one_number_where_an_array_came():
+    for answer in (lambda x: math.exp(np.ones(3)), lambda x: float(np.ones((2, 2)))):
+        assert "one number is needed there, and an array came" in said(check_double, answer)
+
+
+def test_a_factor_of_nearly_one_explains_nothing():
+    x = draw(4) + 3
+    message = said(check_with(lambda: same(x * (1 + 1e-5), x, "x", tolerance=1e-7)))
+    assert "4 of 4 numbers are wrong" in message
+    assert "times what is expected" not in message
+
+
 def test_batches_of_products_that_do_not_fit():
     message = said(check_double, lambda x: np.ones((2, 3, 5, 6)) @ np.ones((2, 4, 6, 5)))
     assert "must fit, but of (2, 3, 5, 6) and (2, 4, 6, 5) 3 meets 4" in message
@@ -186,6 +205,7 @@ def test_rows_of_different_lengths_are_no_array():
     ("answer", "words"),
     [
         (lambda x: x / max(x, 1), "want one True or False, and an array has many"),
+        (lambda x: 2 * np.copyto(x, x), "something there is None"),
         (lambda x: 2 * x.reshape(len(x) / 1, -1), "`/` gives a float"),
         (lambda x: 2 * x[np.ones((len(x), 7), dtype=bool)], "np.where(mask, …, …) broadcasts"),
     ],
