@@ -222,6 +222,8 @@ def _cause_of(error: Exception) -> str | None:
             "one number is needed there, and an array came: float(…) and the functions of `math` take one number, "
             "those of NumPy whole arrays"
         )
+    if "can't multiply sequence by non-int" in text:
+        return "a list is not multiplied number by number: np.array(…) is, or [number * factor for number in …]"
     if isinstance(error, ValueError) and "setting an array element with a sequence" in text:
         return (
             "parts of different shapes can't be one array: are there rows of different lengths, or does a function "

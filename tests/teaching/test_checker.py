@@ -180,6 +180,10 @@ def test_batches_of_products_that_do_not_fit():
     assert "must fit, but of (2, 3, 5, 6) and (2, 4, 6, 5) 3 meets 4" in message
 
 
+def test_a_list_times_a_number():
+    assert "is not multiplied number by number" in said(check_double, lambda x: x.tolist() * 2.0)
+
+
 def test_a_pair_used_as_one_array():
     def answer(x):
         y = np.empty_like(x)
