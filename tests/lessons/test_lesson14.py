@@ -113,6 +113,11 @@ def nucleus_of_none(p, mass):
         return kept / kept.sum()
 
 
+def nucleus_in_two_orders(p, mass):
+    falling = -np.sort(-p)
+    return np.where(np.cumsum(falling) - falling < mass, p, 0) / p[np.cumsum(falling) - falling < mass].sum()
+
+
 def nucleus_sorted(p, mass):
     return np.sort(nucleus(p, mass))[::-1]
 
@@ -319,6 +324,7 @@ WRONG = {
         "none left": (nucleus_of_none, "0/0 is nan"),
         "by the mass": (lambda p, mass: nucleus_unnormalized(p, mass) / mass, "more than `mass`"),
         "ordered twice": (lambda p, mass: nucleus(p, mass)[np.argsort(-p)][np.argsort(-p)], "puts them back"),
+        "two orders": (nucleus_in_two_orders, "kept[order] = …"),
         "softmax": (lambda p, mass: softmax(nucleus_unnormalized(p, mass)), "a softmax of probabilities"),
         "kept only": (lambda p, mass: -np.sort(-nucleus(p, mass))[: (nucleus(p, mass) > 0).sum()], "only the kept"),
     },

@@ -125,6 +125,17 @@ def log_of_sum(log_a, log_b):
         return np.log(np.exp(log_a) + np.exp(log_b))
 
 
+def alpha_around(log_y, states):
+    rows = alpha(log_y, states)
+    for t in range(1, len(rows)):
+        for s in range(len(states)):
+            way = np.logaddexp(rows[t - 1, s], rows[t - 1, s - 1])
+            if states[s] not in (0, states[s - 2]):
+                way = np.logaddexp(way, rows[t - 1, s - 2])
+            rows[t, s] = way + log_y[t, states[s]]
+    return rows
+
+
 def alpha_of_classes(log_y, states):
     rows = alpha(log_y, states)
     for t in range(1, len(rows)):
@@ -325,6 +336,7 @@ WRONG = {
             "don't leave the logarithms",
         ),
         "around the end": (alpha_by_ways(np.logaddexp.reduce, wrap=True), "is −1: the last state"),
+        "around both ends": (alpha_around, "from which nothing is skipped"),
         "probabilities": (lambda log_y, states: np.exp(alpha(log_y, states)), "these are probabilities"),
     },
     "ctc_gradient": {

@@ -191,7 +191,12 @@ def check_nucleus(answer):
                 "the least likely were added up first: begin with the likeliest": (
                     _kept_share(p, order[::-1][: int((np.cumsum(p[order[::-1]]) < mass).sum()) + 1])
                 ),
-                "the probabilities are in order of size; each belongs at its own token's place": wanted[order],
+                "what is in order of size stands at the ids' places: kept[order] = … puts each at its own": wanted[
+                    order
+                ],
+                "decided in order of size, but cut in the order of the ids: kept[order] = … brings both together": (
+                    _kept_share(p, np.flatnonzero(kept[order]))
+                ),
                 "only tokens with a probability of at least `mass` were kept; it is their sum that counts": (
                     _kept_share(p, np.flatnonzero(p >= mass))
                 ),

@@ -214,6 +214,9 @@ def check_log_forward_variables(answer):
             "for s = 0, s − 1 is −1: the last state, which is no neighbour of the first": _alpha(
                 log_y, states, wrap=True
             ),
+            "for s = 1, s − 2 is −1: the last state, from which nothing is skipped": _alpha(
+                log_y, states, wrap=True, skip="around"
+            ),
             "the logarithms of the ways were added, which multiplies them; a sum is np.logaddexp": _alpha(
                 log_y, states, add=np.add
             ),
@@ -280,11 +283,12 @@ def _alpha(
                 total = add(total, alpha[t if same_frame else t - 1, s - 1])
             may = {
                 "right": states[s] != 0 and s >= 2 and states[s] != states[s - 2],
+                "around": states[s] != 0 and states[s] != states[s - 2],
                 "labels": states[s] != 0,
                 "always": True,
                 "never": False,
             }[skip]
-            if s >= 2 and may:
+            if may and (s >= 2 or skip == "around"):
                 total = add(total, alpha[t - 1, s - 2])
             alpha[t, s] = total + (log_y[t, emitted[s]] if emit else 0.0)
     return alpha
