@@ -30,7 +30,7 @@ from edutransformers.teaching import lesson_plots, plots
 plots.show(
     lesson_plots.flow(
         [("x", "(B, T, D)"), "x Wᵀ + b, split", ("q, k, v", "(B, H, T, K)"), "mask, softmax", ("P", "(B, H, T, T)"),
-         "P v, merge", ("c", "(B, T, D)"), "c W_oᵀ + b_o", ("y", "(B, T, D)")],
+         "P v, merge", ("c", "(B, T, D)"), "c Woᵀ + bo", ("y", "(B, T, D)")],
         ["dx = ?", "dq, dk = ?", "dP, dv = ?", "dc = ?"],
     ),
     alt="From left to right: x of shape B, T, D; a linear map and splitting give q, k and v of shape B, H, T, K; mask and "
@@ -55,18 +55,13 @@ plots.show(
 
 # %%
 x = np.arange(12).reshape(1, 3, 4)  # (B, T, D)
-by_head = x.reshape(1, 3, 2, 2).transpose(0, 2, 1, 3)  # (B, T, H, K) -> (B, H, T, K)
-wrong = x.reshape(1, 2, 3, 2)
+wrong = x.reshape(1, 2, 3, 2)  # (B, H, T, K) without a detour
 places = ["t = 0", "t = 1", "t = 2"]
 frame = np.tile([True, True, False, False], (3, 1))
 
-print("the same memory:", np.shares_memory(x, by_head))
-print(
-    "steps in memory from one number to the next, along (B, H, T, K):", tuple(s // x.itemsize for s in by_head.strides)
-)
 plots.show(
     lesson_plots.matrices(
-        [x[0], by_head[0, 0], by_head[0, 1], wrong[0, 0]], ["x", "head 0", "head 1", "wrong"],
+        [x[0], x[0, :, :2], x[0, :, 2:], wrong[0, 0]], ["x", "head 0", "head 1", "wrong"],
         places, form="{:d}", marked=[frame, None, None, None], note="each number is its place in memory; framed: head 0",
     ),
     alt="A matrix of three tokens with the numbers 0 to 11. Its left half, 0 1, 4 5, 8 9, is framed and is head 0; the right "
@@ -75,8 +70,9 @@ plots.show(
 )  # fmt: skip
 
 # %% [markdown]
-# Two steps: `reshape` the last axis D into (H, K), then move H in front of T, so that the last two axes are (T, K) and `@` works
-# for each head by itself. Both are **views**: NumPy only notes new step widths (*strides*), and no number moves.
+# Slices would do, but one array with an axis for the heads lets `@` work for all of them at once. It takes two steps: `reshape`
+# the last axis D into (H, K), then move H in front of T, so that the last two axes are (T, K). Both are **views** (lesson 00):
+# NumPy only notes other strides, and no number moves.
 #
 # The tempting short cut `x.reshape(B, H, T, K)` has the right shape and raises no error. But reshape reads memory in its
 # order, so head 0 would get *all* of token 0 and half of token 1, as in the last matrix: heads that mix up tokens.
@@ -103,8 +99,8 @@ check_split_heads(split_heads)
 # Two steps. The first makes four axes of three, and doesn't change the order in memory; the second changes the order of the
 # axes. What must the axes be in between?
 # ---
-# `x.reshape(B, T, H, K)` cuts each token's D numbers into H parts of K. `array.transpose(0, 2, 1, 3)` lists for each new axis
-# which old one it is.
+# `x.reshape(B, T, H, K)` cuts each token's D numbers into H parts of K = D // H. `transpose` takes the old axes' numbers in
+# their new order (lesson 00): 0 is B, 1 is T, 2 is H, 3 is K.
 # ---
 # ```python
 # B, T, D = x.shape
@@ -115,7 +111,7 @@ check_split_heads(split_heads)
 # %% [markdown]
 # **Merging** is the way back: move H behind T again, and make one axis of the last two. But what the heads *computed* lies
 # in memory head after head: number K − 1 of a token's head 0 and number 0 of its head 1 are far apart. Here `reshape` can't
-# do with new step widths, and has to **copy**.
+# do with new strides, and has to **copy**.
 #
 # And their backward passes? Both only move numbers from one place to another, so each gradient goes back to where its number
 # came from: **split's backward is merge, and merge's backward is split.** The same is true of every rearrangement:
@@ -129,6 +125,9 @@ def merge_heads(x):
     return x.transpose(0, 2, 1, 3).reshape(B, T, H * K)
 
 
+by_head = split_heads(x, 2)
+print("splitting copies nothing:", np.shares_memory(x, by_head), end="; ")
+print("strides along (B, H, T, K), in numbers:", tuple(step // x.itemsize for step in by_head.strides))
 print("merge after split gives x again:", np.array_equal(merge_heads(by_head), x))
 computed = by_head @ np.eye(2, dtype=int)  # a product's result: a new array, head after head in memory
 print("merging what was computed copies:", not np.shares_memory(computed, merge_heads(computed)))
@@ -658,7 +657,7 @@ plots.show(
 # ## 6 · Heads of a real model
 #
 # `gpt2-small-imdb`, the small GPT-2 that ships with the package, has three layers of four heads, and a causal mask. First: are
-# its heads yours? GPT-2's weight is (D, 3D), the other way round than ours, and the layer norm (lesson 03) stands *before* the
+# its heads yours? GPT-2's weight is (D, 3D), the other way round from ours, and the layer norm (lesson 03) stands *before* the
 # attention.
 
 # %%
@@ -753,8 +752,8 @@ plots.show(
 #
 # ## What the library does more than you did
 #
-# * **cross-attention**: keys and values come from another text, `source`, of another length and width (lessons with
-#   encoder and decoder);
+# * **cross-attention**: keys and values come from another text, `source`, of another length and width, as in
+#   models that translate;
 # * a **key/value cache**: when text is written token by token, old keys and values are kept (lesson 14);
 # * **blocks** of queries: with a causal mask it leaves out the keys that no query of a block sees, half of the work;
 # * hidden scores get half of the *smallest finite number* of their type, so that float16 works too;

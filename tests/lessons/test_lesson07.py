@@ -98,6 +98,23 @@ def renormalized(scores, seen):
         return P / P.sum(axis=-1, keepdims=True)
 
 
+def masked_without_the_largest(scores, seen):
+    with np.errstate(all="ignore"):
+        e = np.exp(scores) * seen
+        total = e.sum(axis=-1, keepdims=True)
+        return e / np.where(total == 0, 1, total)
+
+
+def masked_with_pythons_max(scores, seen):
+    e = np.exp(np.where(seen, scores, -1e30)) * seen
+    return e / max(e.sum(axis=-1, keepdims=True), 1)
+
+
+def masked_in_brackets(scores, seen):
+    scores[~seen] = -1e30
+    return softmax(scores) * seen
+
+
 def masked_over_queries(scores, seen):
     return turned(masked(turned(scores), turned(np.broadcast_to(seen, scores.shape))))
 
@@ -118,6 +135,12 @@ def heads_with(dscores_of=None, values_met=lambda P, factor: P * factor, scale=l
         return dscores @ k, turned(dscores) @ q, turned(values_met(P, factor)) @ dc
 
     return answer
+
+
+def heads_without_none(dc, q, k, v, P, kept, p):
+    factor = kept / (1 - p)
+    dscores = softmax_backward(dc @ turned(v) * factor, P) / np.sqrt(q.shape[-1])
+    return dscores @ k, turned(dscores) @ q, turned(P * factor) @ dc
 
 
 def heads_one_by_one(dc, q, k, v, P, kept, p):
@@ -176,6 +199,23 @@ def layer_text_by_text(dy, cache):
         for b in range(len(x))
     ]
     return np.concatenate([part[0] for part in parts]), *(sum(part[place] for part in parts) for place in range(1, 5))
+
+
+def layer_dqkv(dy, cache):
+    x, W, Wo, q, k, v, P, kept, p, c = cache
+    gradients = heads(split(dy @ Wo, q.shape[1]), q, k, v, P, kept, p)
+    return np.concatenate([merge(gradient) for gradient in gradients], axis=-1)
+
+
+def layer_without_dropout(dy, cache):
+    return layer(dy, (*cache[:7], None, 0.0, cache[9]))
+
+
+def layer_laid_beside_first(dy, cache):
+    x, W, Wo, q, k, v, P, kept, p, c = cache
+    dc, dWo, dbo = linear_backward(dy, c, Wo)
+    beside = np.concatenate(heads(split(dc, q.shape[1]), q, k, v, P, kept, p), axis=-1)
+    return *linear_backward(merge(beside), x, W), dWo, dbo
 
 
 def layer_with(place, change):
@@ -240,6 +280,11 @@ WRONG = {
             "lie beside each other",
         ),
         "heads first": (lambda x, H: split(x, H).swapaxes(0, 1), "the batch stays in front"),
+        "H and K exchanged": (
+            lambda x, H: x.reshape(*x.shape[:2], -1, H).transpose(0, 2, 1, 3),
+            "H and K are exchanged",
+        ),
+        "a float": (lambda x, H: x.reshape(*x.shape[:2], H, x.shape[-1] / H), "`/` gives a float"),
         "K before T": (lambda x, H: turned(split(x, H)), "the last two axes are the other way round"),
     },
     "visible_keys": {
@@ -260,12 +305,23 @@ WRONG = {
         "not causal": (lambda lengths, T, causal: visible(lengths, T, False), "causal is left out"),
         "always causal": (lambda lengths, T, causal: visible(lengths, T, True), "though causal is False"),
         "queries": (lambda lengths, T, causal: turned(visible(lengths, T, False)), "on the queries' axis"),
+        "the causal mask alone": (
+            lambda lengths, T, causal: np.tri(T, dtype=bool) if causal else visible(lengths, T, causal),
+            "that is the causal mask alone",
+        ),
+        "the padding's mask alone": (lambda lengths, T, causal: np.arange(T) < lengths[:, None], "the padding's mask"),
+        "nothing hidden": (lambda lengths, T, causal: np.ones((len(lengths), 1, T, T), bool), "nothing is hidden"),
+        "numbers to add": (lambda *a: np.where(visible(*a), 0, -1e30), "numbers to be added to scores"),
         "no axis of heads": (lambda *a: visible(*a)[:, 0], "the axis of the heads is missing"),
         "no axis of queries": (lambda lengths, T, causal: visible(lengths, T, False)[:, :, :1], "length 1"),
     },
     "masked_softmax": {
         "behind": (lambda scores, seen: softmax(scores) * seen, "set to 0 after the softmax"),
         "zeros before": (lambda scores, seen: softmax(scores * seen), "exp(0) is 1"),
+        "zeros before and behind": (lambda scores, seen: softmax(scores * seen) * seen, "and shares to 0 behind"),
+        "nothing subtracted": (masked_without_the_largest, "exp overflows"),
+        "`max` of Python": (masked_with_pythons_max, "an array has many"),
+        "a mask in brackets": (masked_in_brackets, "np.where(mask, …, …) broadcasts"),
         "no mask": (lambda scores, seen: softmax(scores), "the mask is not used"),
         "the other way round": (lambda scores, seen: masked(scores, ~seen), "the other way round"),
         "over queries": (masked_over_queries, "runs over the queries"),
@@ -287,6 +343,20 @@ WRONG = {
             heads_with(lambda dU, P, factor: softmax_backward(dU * factor, P * factor)),
             "it needs P",
         ),
+        "kept inverted": (
+            heads_with(lambda dU, P, factor: softmax_backward(dU * np.where(factor == 0, factor.max(), 0), P)),
+            "kept is True where a weight stayed",
+        ),
+        "multiplied": (
+            heads_with(lambda dU, P, factor: softmax_backward(dU * (factor > 0) / factor.max(), P)),
+            "multiplied by 1 − p",
+        ),
+        "divided by p": (
+            heads_with(lambda dU, P, factor: softmax_backward(dU * (factor > 0) / (1 - 1 / factor.max()), P)),
+            "divided by p",
+        ),
+        "the root of T": (heads_with(scale=lambda q: q.shape[-2] ** -0.5), "that of the number of queries"),
+        "None": (heads_without_none, "something there is None"),
         "no softmax": (heads_with(lambda dU, P, factor: dU * factor), "the softmax's backward is missing"),
         "the wrong order": (
             heads_with(lambda dU, P, factor: softmax_backward(dU, P) * factor),
@@ -300,6 +370,13 @@ WRONG = {
         "not merged": (lambda dy, cache: layer(dy, cache, merge=reshaped_to_tokens), "reshaped, not merged"),
         "not split": (lambda dy, cache: layer(dy, cache, split=reshaped_to_heads), "dc was reshaped, not split"),
         "v, k, q": (lambda dy, cache: layer(dy, cache, order=(2, 1, 0)), "the order is dq, dk, dv"),
+        "k, q, v": (lambda dy, cache: layer(dy, cache, order=(1, 0, 2)), "laid beside each other were dk, dq, dv"),
+        "no dropout": (layer_without_dropout, "the dropout of the weights is left out"),
+        "beside, then merged": (layer_laid_beside_first, "merge each, then concatenate"),
+        "c in dW": (
+            layer_with(1, lambda _, dy, cache: linear_backward(layer_dqkv(dy, cache), cache[9], cache[1])[1]),
+            "the first linear map saw x, not c",
+        ),
         "no output map": (lambda dy, cache: layer(dy, cache, through=lambda dy, Wo: dy), "is left out"),
         "transposed": (lambda dy, cache: layer(dy, cache, through=lambda dy, Wo: dy @ Wo.T), "not its transpose"),
         "x in dWo": (

@@ -1,5 +1,7 @@
 """Lesson 07: many heads, masks, batches."""
 
+from itertools import permutations
+
 import numpy as np
 
 from ...functional.attention import attention, attention_backward
@@ -24,6 +26,9 @@ def check_split_heads(answer):
                 "reshaped to (B, T, K, H): a head got every H-th number of a token; its K numbers lie beside each "
                 "other": x.reshape(B, T, K, H).transpose(0, 3, 1, 2),
                 "the axes are (B, T, H, K): move H in front of T": x.reshape(B, T, H, K),
+                "H and K are exchanged: the first step makes (B, T, H, K), the heads before their numbers": (
+                    x.reshape(B, T, K, H).transpose(0, 2, 1, 3)
+                ),
                 "the axes are (H, B, T, K): the batch stays in front": x.reshape(B, T, H, K).transpose(2, 0, 1, 3),
                 "the last two axes are the other way round: (B, H, T, K)": x.reshape(B, T, H, K).transpose(0, 2, 3, 1),
             },
@@ -53,7 +58,11 @@ def check_visible_keys(answer):
                 "the axis of the heads is missing: (B, 1, T, T)": wanted[:, 0],
                 "the axis of the queries has length 1: the result must have T there, so that it can carry the "
                 "causal mask": real[:, None, None, :],
-                "there is an axis too few or too many: (B, 1, T, T)": real,
+                "that is the padding's mask of the keys, (B, T): axes of length 1 are missing, and the queries'": real,
+                "that is the causal mask alone, (T, T): the padding is missing, and so are texts and heads": order[
+                    0, 0
+                ],
+                "nothing is hidden; the padding must be, whether `causal` or not": np.ones((B, 1, T, T), bool),
             }
             if causal:
                 mistakes |= {
@@ -68,6 +77,8 @@ def check_visible_keys(answer):
             else:
                 mistakes["the causal mask is in it, though causal is False"] = padding & order
             got = np.asarray(call(answer, lengths, T, causal))
+            if got.dtype.kind == "f" and got.shape == wanted.shape and np.array_equal(got == 0, wanted):
+                mistakes["those are numbers to be added to scores; booleans are asked for, True for visible"] = got
             same(
                 got.astype(bool) if got.dtype.kind in "iuf" and np.isin(got, (0, 1)).all() else got,
                 wanted,
@@ -96,11 +107,23 @@ def check_masked_softmax(answer):
                 "hidden scores were set to 0, and exp(0) is 1: a hidden key still has a share": softmax(
                     scores * visible
                 ),
+                "hidden scores were set to 0 before, and shares to 0 behind: exp(0) = 1 has still had its part of the "
+                "sum": softmax(scores * visible) * visible,
                 "True and False are the other way round: True may be seen": _masked_softmax(scores, ~visible),
                 "the softmax runs over the queries; it runs over the keys, axis −1": _over_queries(e, visible),
                 "the division by the row's sum is missing": e * visible,
             },
         )
+    scores, visible = 2000 + draw(2, 1, 3, 4), np.ones((2, 1, 3, 4), bool)
+    visible[..., 1] = False
+    with np.errstate(all="ignore"):
+        got = np.asarray(call(answer, scores, visible))
+    holds(
+        bool(np.isfinite(got).all()),
+        "masked_softmax isn't finite for scores near 2000\n"
+        "  → exp overflows: subtract each row's largest score first, as in lesson 01",
+    )
+    same(got, _masked_softmax(scores, visible), "masked_softmax for scores near 2000")
     for name, far in (("a hidden score of 2000", 2000.0), ("a visible score of −20000, alone", -20000.0)):
         scores, visible = draw(2, 1, 3, 4), np.ones((2, 1, 3, 4), bool)
         visible[..., 1] = False
@@ -161,6 +184,15 @@ def check_heads_backward(answer):
             "the softmax's backward got the weights after dropout; it needs P": softmax_backward(
                 dused * kept / (1 - p), used
             ),
+            "kept is True where a weight stayed; here the dropped ones pass": softmax_backward(
+                dused * ~kept / (1 - p), P
+            ),
+            "the gradient is multiplied by 1 − p; it is divided, as the weights were": softmax_backward(
+                dused * kept * (1 - p), P
+            ),
+            "the gradient is divided by p, the share that is dropped; it is 1 − p that stays": softmax_backward(
+                dused * kept / p, P
+            ),
             "softmax_backward takes dP first and P second": softmax_backward(P, dused * kept / (1 - p)),
             "the softmax's backward is missing": dused * kept / (1 - p),
             "the dropout was undone behind the softmax; on the way back it comes before it": softmax_backward(dused, P)
@@ -174,6 +206,7 @@ def check_heads_backward(answer):
                 "dq": {text: d @ k * scale for text, d in wrong.items()}
                 | {
                     "1/√K is missing": right @ k,
+                    "the root is that of the number of queries; K is q.shape[-1]": right @ k * T**-0.5,
                     "K is the width of one head, not of all together: 1/√K": right @ k * (H * K) ** -0.5,
                 },
                 "dk": {text: d.swapaxes(-1, -2) @ q * scale for text, d in wrong.items()}
@@ -216,7 +249,6 @@ def check_multi_head_backward(answer):
         gradients = attention_backward(_split(dmerged, H), cache)[:3]
         dqkv = np.concatenate([_merge(d) for d in gradients], axis=-1)
         dx, dW, db = linear_backward(dqkv, x, W)
-        wrong_order = np.concatenate([_merge(d) for d in reversed(gradients)], axis=-1)
         unmerged = np.concatenate([np.ascontiguousarray(d).reshape(B, T, D) for d in gradients], axis=-1)
         straight = (np.ascontiguousarray(dmerged).reshape(B, H, T, K), cache)
         unsplit = np.concatenate([_merge(d) for d in attention_backward(*straight)[:3]], axis=-1)
@@ -224,8 +256,16 @@ def check_multi_head_backward(answer):
         flows = {
             "the heads' gradients were reshaped, not merged: (B, H, T, K) needs its axes moved first": unmerged,
             "dc was reshaped, not split: use split_heads": unsplit,
-            "the order is dq, dk, dv, as in the forward pass": wrong_order,
+            "dq, dk and dv were laid beside each other before they were merged; merge each, then concatenate": _merge(
+                np.concatenate(gradients, axis=-1)
+            ),
+            **_other_orders(dict(zip(("dq", "dk", "dv"), map(_merge, gradients)))),
         }
+        if kept is not None:
+            _, cache_without = attention(q, k, v, visible=visible)
+            without = [_merge(d) for d in attention_backward(_split(dmerged, H), cache_without)[:3]]
+            forgotten = "the dropout of the weights is left out: heads_backward takes kept and p"
+            flows[forgotten] = np.concatenate(without, axis=-1)
         same_all(
             call(answer, dy, stored),
             {"dx": dx, "dW": dW, "db": db, "dWo": dWo, "dbo": dbo},
@@ -236,7 +276,10 @@ def check_multi_head_backward(answer):
                     "dy must go through W_o, not its transpose": _without_output(dy @ Wo.T, cache, H, W),
                 },
                 "dW": {text: np.einsum("btk,btd->kd", d, x) for text, d in flows.items()}
-                | {"only the last example of the batch is in it: add, don't assign": dqkv[-1].T @ x[-1]},
+                | {
+                    "only the last example of the batch is in it: add, don't assign": dqkv[-1].T @ x[-1],
+                    "the first linear map saw x, not c": np.einsum("btk,btd->kd", dqkv, merged),
+                },
                 "db": {"it is a mean; a bias's gradient is the sum over all B·T tokens": db / (B * T)},
                 "dWo": {
                     "the output's linear map saw c, the merged heads, not x": np.einsum("bto,btd->od", dy, x),
@@ -249,6 +292,18 @@ def check_multi_head_backward(answer):
             },
             sizes={"B": B, "T": T, "H": H, "K": K},
         )
+
+
+def _other_orders(parts):
+    """{what happened: the parts beside each other in another order than the right one}"""
+    right = tuple(parts)
+    return {
+        f"laid beside each other were {', '.join(order)}; the order is {', '.join(right)}, as in the forward pass": (
+            np.concatenate([parts[name] for name in order], axis=-1)
+        )
+        for order in permutations(right)
+        if order != right
+    }
 
 
 def _split(x, H):
