@@ -50,7 +50,7 @@ class _Run:
     inputs it changed."""
 
     def __init__(self, name: str):
-        self.name, self.comparisons, self.inputs, self.lists, self.changed = name, 0, (), {}, set()
+        self.name, self.comparisons, self.inputs, self.lists, self.changed = name, 0, (), [], set()
 
 
 _run: ContextVar[_Run] = ContextVar("run")
@@ -85,7 +85,7 @@ class Exercise:
         record_try(self.name, self.lesson, solved=True)
         print(f"{self.name}: right ({run.comparisons} comparison{'s' * (run.comparisons != 1)})")
         if run.lists:
-            print(f"  ({', '.join(run.lists)} came as a list. Cells below may need an array: return np.array(…).)")
+            print(f"  ({run.lists[0]} came as a list. Cells below may need an array: return np.array(…).)")
         if run.changed:
             which = " and ".join(f"number {place}" for place in sorted(run.changed))
             print(f"  (It changes what it is called with: argument {which}. Cells below may need that as it was.)")
@@ -275,7 +275,7 @@ def same(
     sizes     {"B": 4, "D": 3}: sizes to name a wrong factor by, such as "1/B of what is expected"
     """
     _run.get().comparisons += 1
-    of_lists = isinstance(got, (tuple, list)) and isinstance(wanted, np.ndarray)
+    of_lists = isinstance(got, (tuple, list)) and isinstance(wanted, np.ndarray) and wanted.ndim > 1
     returned, got, wanted = got, _numbers(got, name), np.asarray(wanted)
     if got.shape != wanted.shape:
         because = (
@@ -302,7 +302,7 @@ def same(
         off = np.where(got_wide == wanted_wide, 0.0, np.abs(got_wide - wanted_wide))
     if not (off > allowed).any():
         if of_lists:
-            _run.get().lists[name] = True
+            _run.get().lists.append(name)
         return
     place = np.unravel_index(int(np.nan_to_num(off, nan=np.inf).argmax()), off.shape)
     because = (

@@ -308,6 +308,7 @@ def test_a_list_is_right_where_an_array_is_expected_and_says_so(capsys):
     assert "double(x) came as a list. Cells below may need an array" in capsys.readouterr().out
     check_double(lambda x: 2 * x)
     check_with(lambda: same([1, 2], [1, 2], "ids"))()
+    check_with(lambda: same([1.0, 2.0], np.array([1.0, 2.0]), "losses"))()  # a row of numbers may be one
     assert "list" not in capsys.readouterr().out
 
 
