@@ -36,7 +36,9 @@ plots.show(
 )
 
 # %% [markdown]
-# B is the number of examples in the batch, C the number of classes. One name for gradients, through all lessons:
+# B is the number of examples in the batch, C the number of classes. $\partial L / \partial x_i$ is the derivative that you
+# know, of $L$ by the one number $x_i$, while all others stay as they are; all of them together are the **gradient**. One
+# name for gradients, through all lessons:
 #
 # $$\texttt{dx} \;=\; \frac{\partial L}{\partial x}, \qquad\text{so } \texttt{dx} \text{ always has the shape of } x.$$
 #
@@ -102,13 +104,14 @@ plots.show(
 #
 # $$\frac{\partial L}{\partial x_i} \;\approx\; \frac{L(x + h\,u_i) - L(x - h\,u_i)}{2h}$$
 #
-# where $u_i$ is 1 at place $i$ and 0 elsewhere. Why on both sides? By Taylor's series
+# where $u_i$ is 1 at place $i$ and 0 elsewhere. Why on both sides? Taylor's series continues the tangent,
+# $L + hL'$, with higher powers of $h$ (written for one number $x$; $L'$, $L''$, … are the derivatives there):
 #
 # $$L(x + h) = L + h L' + \tfrac{h^2}{2} L'' + \tfrac{h^3}{6} L''' + \dots, \qquad
 #   L(x - h) = L - h L' + \tfrac{h^2}{2} L'' - \tfrac{h^3}{6} L''' + \dots$$
 #
 # In the difference the terms with $L$ and $L''$ cancel, and what is left over is $\tfrac{h^2}{6} L'''$. With the step to
-# one side only, $\tfrac{h}{2} L''$ stays: for $h = 10^{-5}$ that is a hundred thousand times as much.
+# one side only, $\tfrac{h}{2} L''$ stays: for $h = 10^{-5}$ that is some 300,000 times as much.
 
 # %% [markdown]
 # **Exercise 2.** Write `numerical_gradient(f, x, h)`. `f` takes an array like `x` and returns one number. The result has the
@@ -169,7 +172,7 @@ plots.show(
         "How far numerical gradients are off (float64)", logarithmic="xy",
     ),
     alt="The error of the numerical gradient over the step, both on logarithmic axes. Each curve is a V: too small a step "
-    "loses digits, too large a one leaves terms of the series over. Both sides are best near 1e-5, with an error of 1e-11; "
+    "loses digits, too large a one leaves terms of the series over. Both sides are best near 1e-5, with an error of 4e-11; "
     "one side is best near 1e-8, with 1e-8.",
 )  # fmt: skip
 
@@ -179,8 +182,9 @@ plots.show(
 #
 # ## 3 · The gradient of softmax, on paper
 #
-# Someone downstream hands us $\texttt{dp} = \partial L/\partial p$. We want $\texttt{dx}$. Each score touches *every*
-# probability of its row (through the sum below the fraction), so by the chain rule
+# Whatever computes $L$ from $p$ hands us $\texttt{dp} = \partial L/\partial p$. We want $\texttt{dx}$. Each score touches
+# *every* probability of its row (through the sum below the fraction). So the chain rule has one term for each probability
+# that leads from $x_i$ to $L$, and their effects add up:
 #
 # $$\texttt{dx}_i = \sum_j \texttt{dp}_j \, \frac{\partial p_j}{\partial x_i}.$$
 #
@@ -275,21 +279,23 @@ for name, backward in candidates.items():
 # > **A check needs a loss with random weights**, one for each output. It is the same thing as handing random numbers
 # > `dp` to the backward pass. The library's `gradient_check` does just that, and refuses to call zeros a proof.
 #
-# The same trap waits in layer norm (outputs with a fixed sum *and* a fixed length) and in everything that normalizes.
+# The same trap waits in layer norm (lesson 03: outputs with a fixed sum *and* a fixed length) and in everything that
+# normalizes.
 
 # %% [markdown]
 # ## 5 · Cross-entropy
 #
 # The model says `p`, and class $y$ came. How wrong was it? If it had written down its probabilities beforehand, the
 # probability of what happened is $p_y$. A whole batch of independent examples has the probability
-# $\prod_n p_{n, y_n}$; products of thousands of small numbers are 0 to a computer, so we take the logarithm, turn the sign
-# so that smaller is better, and average so that the batch's size doesn't matter:
+# $\prod_n p_{n, y_n}$ ($\prod$ multiplies as $\sum$ adds); products of thousands of small numbers are 0 to a computer, so
+# we take the natural logarithm, turn the sign so that smaller is better, and average so that the batch's size doesn't
+# matter:
 #
 # $$L = -\frac{1}{B} \sum_{n=1}^{B} \log p_{n,\,y_n}$$
 #
-# A probability of 1 costs nothing; ½ costs 0.69; a tenth costs 2.3; whoever says 0 and is wrong pays infinitely. A model
-# that knows nothing and says $1/C$ everywhere pays $\log C$: **compute that before you train anything**. A fresh model
-# that starts far from $\log C$ has a bug.
+# The unit is the *nat*. A probability of 1 costs nothing; ½ costs 0.69; a tenth costs 2.3; whoever says 0 and is wrong
+# pays infinitely. A model that knows nothing and says $1/C$ everywhere pays $\log C$: **compute that before you train
+# anything**. A fresh model that starts far from $\log C$ has a bug.
 #
 # Don't compute $p$ and then its logarithm: for a score that is 800 below the largest, $p$ is 0 in float64 and the logarithm
 # is −inf. Take the logarithm on paper first:
@@ -460,7 +466,7 @@ plots.show(
 
 # %% [markdown]
 # Its loss on a text is the mean of these bars. Training it means: for each of them, `p − δ`, and back through the layers.
-# How, is what the next sixteen lessons are about.
+# How, is what the next lessons are about.
 #
 # ## Pitfalls
 #

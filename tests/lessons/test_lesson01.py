@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from edutransformers.functional.softmax import softmax
+from edutransformers.functional.softmax import softmax, softmax_backward
 from edutransformers.losses import CrossEntropyLoss
 from tests.lessons.common import suite_of
 
@@ -130,6 +130,15 @@ WRONG = {
         "columns": (lambda x: np.exp(x) / np.exp(x).sum(axis=0), "sum over axis=-1"),
         "the whole array": (lambda x: np.exp(x) / np.exp(x).sum(), "sum over axis=-1"),
         "no division": (lambda x: np.exp(x - x.max(axis=-1, keepdims=True)), "is the division missing?"),
+        "no exponential": (lambda x: x / x.sum(axis=-1, keepdims=True), "the exponential is missing"),
+        "largest above only": (
+            lambda x: np.exp(x - x.max(axis=-1, keepdims=True)) / np.exp(x).sum(axis=-1, keepdims=True),
+            "above the fraction line only",
+        ),
+        "numbers for rows": (lambda x: np.array([softmax(row[None])[0] for row in x]), "for a row"),
+        "cut off": (lambda x: softmax(np.clip(x, -50, 50)), "the scores are cut off"),
+        "the mean subtracted": (lambda x: overflowing_softmax(x - x.mean(axis=-1, keepdims=True)), "is not finite"),
+        "axis 1": (lambda x: np.exp(x) / np.exp(x).sum(axis=1, keepdims=True), "the last one is axis=-1"),
         "overflow": (overflowing_softmax, "subtract each row's largest score first"),
         "not written": (lambda x: (_ for _ in ()).throw(NotImplementedError("softmax")), "is not written yet"),
         "no return": (lambda x: None, "is there a `return` in it?"),
@@ -140,6 +149,16 @@ WRONG = {
         "over h": (lambda f, x, h=1e-5: 2 * gradient(f, x, h), "the two points are 2h apart"),
         "undivided": (lambda f, x, h=1e-5: 2 * h * gradient(f, x, h), "it isn't divided by 2h"),
         "the old number is gone": (gradient_that_forgets_the_old_number, "the old number is gone"),
+        "times h": (lambda f, x, h=1e-5: h * h * gradient(f, x, h), "write / (2 * h)"),
+        "all at once": (lambda f, x, h=1e-5: (f(x + h) - f(x - h)) / (2 * h), "all numbers are moved at once"),
+        "a row at once": (
+            lambda f, x, h=1e-5: gradient(f, x, h).sum(axis=-1, keepdims=True) + np.zeros_like(x),
+            "a whole row is moved",
+        ),
+        "no copy": (lambda f, x, h=1e-5: np.zeros_like(x), "`above = x` makes no copy"),
+        "step 1": (lambda f, x, h=1e-5: gradient(f, x, 1.0) / h, "the step is 1, not h"),
+        "the first only": (lambda f, x, h=1e-5: _first_only(gradient(f, x, h)), "does `return` stand inside"),
+        "another h": (lambda f, x, h=1e-5: gradient(f, x, 1e-5), "isn't the `h` that was passed"),
         "x changed": (gradient_that_leaves_x_changed, "write the old number back"),
     },
     "softmax_backward": {
@@ -147,6 +166,11 @@ WRONG = {
         "no sum": (lambda dp, p: dp * p, "the sum over j is missing"),
         "plain sum": (lambda dp, p: p * (dp - dp.sum(axis=-1, keepdims=True)), "multiplied first"),
         "plain mean": (lambda dp, p: p * (dp - dp.mean(axis=-1, keepdims=True)), "weighted with the probabilities"),
+        "mean": (lambda dp, p: p * (dp - (dp * p).mean(axis=-1, keepdims=True)), "divides by C once more"),
+        "brackets": (lambda dp, p: p * dp - (dp * p).sum(axis=-1, keepdims=True), "the whole bracket"),
+        "plus": (lambda dp, p: p * (dp + (dp * p).sum(axis=-1, keepdims=True)), "the sum is added"),
+        "softmax again": (lambda dp, p: softmax_backward(dp, softmax(p)), "of them again"),
+        "changed places": (lambda dp, p: dp * (p - (dp * p).sum(axis=-1, keepdims=True)), "changed places"),
         "no factor": (lambda dp, p: dp - (dp * p).sum(axis=-1, keepdims=True), "factor p in front"),
     },
     "cross_entropy": {
@@ -154,6 +178,20 @@ WRONG = {
         "sign": (lambda x, labels: -cross_entropy(x, labels), "the sign is wrong"),
         "pairs": (lambda x, labels: -np.log(softmax(x))[:, labels].mean(), "log_p[:, labels]"),
         "of all classes": (lambda x, labels: -np.log(softmax(x)).mean(), "pick the label's"),
+        "rows": (lambda x, labels: -np.log(softmax(x))[labels].mean(), "picks whole rows"),
+        "log of a mean": (
+            lambda x, labels: -np.log(softmax(x)[np.arange(len(x)), labels].mean()),
+            "the mean comes last",
+        ),
+        "m forgotten": (
+            lambda x, labels: cross_entropy(x, labels) - x.max(axis=1).mean(),
+            "isn't subtracted from the label's score",
+        ),
+        "the largest": (lambda x, labels: -np.log(softmax(x).max(axis=1)).mean(), "the largest log p"),
+        "hidden": (
+            lambda x, labels: -np.log(softmax(x)[np.arange(len(x)), labels] + 1e-9).mean(),
+            "hides how small p is",
+        ),
         "infinite": (naive_cross_entropy, "log 0 is −inf"),
     },
     "cross_entropy_backward": {
@@ -161,12 +199,32 @@ WRONG = {
         "1/B twice": (lambda dL, x, labels: cross_entropy_backward(dL, x, labels) / len(x), "go in twice?"),
         "sign": (lambda dL, x, labels: -cross_entropy_backward(dL, x, labels), "the sign is wrong"),
         "dL missing": (lambda dL, x, labels: cross_entropy_backward(1.0, x, labels), "dL is missing"),
+        "by C": (lambda dL, x, labels: dL * (softmax(x) - one_hot(x, labels)) / x.shape[1], "it is divided by C"),
+        "1 everywhere": (lambda dL, x, labels: dL * (softmax(x) - 1) / len(x), "subtracted everywhere"),
+        "every row": (lambda dL, x, labels: _subtracted(dL, x, np.s_[:, labels]), "every row at every label"),
+        "whole rows": (lambda dL, x, labels: _subtracted(dL, x, labels), "changes whole rows"),
+        "1/B at the 1": (
+            lambda dL, x, labels: dL * (softmax(x) - one_hot(x, labels) / len(x)),
+            "at the label's 1 only",
+        ),
+        "1/B at p": (lambda dL, x, labels: dL * (softmax(x) / len(x) - one_hot(x, labels)), "1/B is at p only"),
         "label only": (
             lambda dL, x, labels: dL * (softmax(x) - 1) * one_hot(x, labels) / len(x),
             "only the label's score",
         ),
     },
 }
+
+
+def _first_only(gradient):
+    gradient.flat[1:] = 0
+    return gradient
+
+
+def _subtracted(dL, x, places):
+    dx = softmax(x)
+    dx[places] -= 1
+    return dL * dx / len(x)
 
 
 def _one_sided(f, x, h):
