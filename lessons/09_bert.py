@@ -269,14 +269,14 @@ check_bert_layer(bert_layer)
 #
 # ($\delta_{ij}$ is 1 for $i = j$, else 0.) The last sum is just what `feed_forward_backward(dt, a, w)` returns. Therefore
 #
-# $$\boxed{\;\texttt{da} = \texttt{dt} + \texttt{feed\_forward\_backward}(\texttt{dt})\;}$$
+# $$\boxed{\;\texttt{da} = \texttt{dt} + \mathtt{feed\_forward\_backward}(\texttt{dt})\;}$$
 #
 # *Used twice: two gradients, added.* The direct way, $\texttt{dt}$ itself, is the reason why deep networks can be trained: it
 # brings the gradient to the layers below without any weight in between that could shrink it.
 #
 # **Step 3: the first norm** gives $\texttt{ds}$ of $\texttt{da}$. **Step 4: the first sum**, exactly as step 2:
 #
-# $$\boxed{\;\texttt{dx} = \texttt{ds} + \texttt{attention\_backward}(\texttt{ds})\;}$$
+# $$\boxed{\;\texttt{dx} = \texttt{ds} + \mathtt{attention\_backward}(\texttt{ds})\;}$$
 #
 # And each of the four backward functions returns the gradients of its weights on the way. Mind where each of them was applied:
 # the backward of a norm needs *the input of that norm*, which is $t$ for the second and $s$ for the first.

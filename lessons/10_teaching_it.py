@@ -166,7 +166,7 @@ for t in range(1, 1001):
 #
 # $$\boxed{\; w \;\leftarrow\; w - \eta \lambda\, w - \eta\, \frac{\hat m}{\sqrt{\hat v} + \varepsilon} \;}$$
 #
-# Both terms have the *old* $w$ behind them, and $m$ and $v$ never see $\lambda$. All weights now decay at one pace, $(1 - \eta\lambda)^t$.
+# Both terms are taken off the *old* $w$, and $m$ and $v$ never see $\lambda$. All weights now decay at one pace, $(1 - \eta\lambda)^t$.
 
 # %% [markdown]
 # **Exercise 2.** Write `adamw_step(w, g, m, v, t, lr, …)`. It returns the new `w`, `m` and `v` (not the hats; those are made anew at
@@ -244,8 +244,8 @@ def left_over(size, decoupled, steps=1000, lr=0.01, decay=0.1):
 
 
 paths = {
-    "L2 in the gradient, gradients of size 10": left_over(10, decoupled=False),
-    "L2 in the gradient, gradients of size 0.1": left_over(0.1, decoupled=False),
+    "L2, size 10": left_over(10, decoupled=False),
+    "L2, size 0.1": left_over(0.1, decoupled=False),
     "AdamW, size 10": left_over(10, decoupled=True),
     "AdamW, size 0.1": left_over(0.1, decoupled=True),
 }
@@ -274,13 +274,13 @@ def decays(name):
 # *all* weights as one long vector, and shortens it if it is longer than allowed:
 #
 # $$\lVert g \rVert = \sqrt{\sum_{\text{arrays}} \sum_{\text{numbers}} g^2}, \qquad
-#   g \leftarrow g \cdot \min\!\Big(1, \frac{\text{max\_norm}}{\lVert g \rVert}\Big)$$
+#   g \leftarrow g \cdot \min\!\Big(1, \frac{\mathtt{max\_norm}}{\lVert g \rVert}\Big)$$
 #
 # *One* factor for all: the direction stays. Clipping each number, or each array, by itself would turn the step into a different one.
 
 # %% [markdown]
 # **Exercise 3.** Write `clip_by_global_norm(gradients, max_norm)`: a list of arrays in, the list of clipped arrays and the norm *before*
-# clipping out. (That norm is the best instrument on the dashboard of a long training.)
+# clipping out. Where the norm is 0, nothing changes, and float32 stays float32. (The norm is what one watches in a long training.)
 
 
 # %% exercise="clip_by_global_norm"
@@ -554,7 +554,7 @@ BATCH = 16
 
 
 def fit(data, rate, steps=90, warmup=9, seed=0, look_every=10):
-    """Fine-tune the pretrained model. -> the model, the loss of each step, [(step, what judge says)]"""
+    """Train on from the pretrained weights (that is called fine-tuning). -> the model, the loss of each step, [(step, what judge says)]"""
     model = BertForSequenceClassification.from_pretrained(name)
     state, order, rng = new_state(model), [], np.random.default_rng(seed)
     losses, looks = [], [(0, judge(model))]

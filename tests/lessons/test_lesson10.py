@@ -65,6 +65,21 @@ def adamw_decays_last(w, g, m, v, t, lr, decay=0.01, **settings):
     return w * (1 - lr * decay), m, v
 
 
+def adamw_without_brackets(w, g, m, v, t, lr, beta1=0.9, beta2=0.999, eps=1e-8, decay=0.01):
+    _, m, v = adamw_step(w, g, m, v, t, lr, beta1, beta2, eps, decay)
+    return w - lr * decay * w - (lr * m / (1 - beta1**t) / np.sqrt(v / (1 - beta2**t)) + eps), m, v
+
+
+def adamw_that_grows(w, g, m, v, t, lr, decay=0.01, **settings):
+    new, m, v = adamw_step(w, g, m, v, t, lr, decay=decay, **settings)
+    return new + 2 * lr * decay * w, m, v
+
+
+def adamw_with_products(w, g, m, v, t, lr, beta1=0.9, beta2=0.999, eps=1e-8, decay=0.01):
+    new, m, v = adamw_step(w, g, m, v, t, lr, beta1, beta2, eps, decay)
+    return (new if t == 1 else w * np.nan), m, v
+
+
 def clip(gradients, max_norm):
     norm = math.sqrt(sum(float(np.vdot(g, g)) for g in gradients))
     return [g * min(1.0, max_norm / (norm + 1e-6)) for g in gradients], norm
@@ -110,7 +125,7 @@ def decays(name):
     return not (name.endswith("bias") or "LayerNorm" in name)
 
 
-def loop(zero=True, clipping=clip, decaying=decays, clock=True, keeping=True, writing=True):
+def loop(zero=True, clipping=clip, decaying=decays, clock=True, keeping=True, writing=True, count=1):
     """The right step, or one with something left out."""
 
     def train_step(model, batch, state, lr, max_norm=1.0, decay=0.01):
@@ -120,9 +135,9 @@ def loop(zero=True, clipping=clip, decaying=decays, clock=True, keeping=True, wr
         model.backward({"loss": 1.0}, cache)
         parameters = dict(model.named_parameters())
         gradients, _ = clipping([p.grad for p in parameters.values()], max_norm)
-        state["t"] += 1
+        state["t"] += count
         for (name, p), g in zip(parameters.items(), gradients):
-            t = state["t"] if clock else 1
+            t = state["t"] if clock and count else 1
             rate = decay if decaying(name) else 0.0
             w, m, v = adamw_step(p.data, g, state["m"][name], state["v"][name], t, lr, decay=rate)
             if writing:
@@ -138,6 +153,32 @@ def loop_that_clears_last(model, batch, state, lr, max_norm=1.0, decay=0.01):
     loss = loop(zero=False)(model, batch, state, lr, max_norm, decay)
     model.zero_grad()
     return loss
+
+
+def loop_that_counts_weights(model, batch, state, lr, max_norm=1.0, decay=0.01):
+    loss = loop()(model, batch, state, lr, max_norm, decay)
+    state["t"] += len(list(model.parameters())) - 1
+    return loss
+
+
+def loop_cleared_early(model, batch, state, lr, max_norm=1.0, decay=0.01):
+    out, cache = model.forward(**batch)
+    model.backward({"loss": 1.0}, cache)
+    model.zero_grad()
+    clip([p.grad for p in model.parameters()], max_norm)
+    return out.loss
+
+
+def loop_of_nan(model, batch, state, lr, max_norm=1.0, decay=0.01):
+    state["t"] += 1
+    for p in model.parameters():
+        p.data = p.data * np.nan
+    return 1.0
+
+
+def loop_that_returns_all(model, batch, state, lr, max_norm=1.0, decay=0.01):
+    loop()(model, batch, state, lr, max_norm, decay)
+    return model(**batch)
 
 
 def loop_in_place(model, batch, state, lr, max_norm=1.0, decay=0.01):
@@ -208,6 +249,12 @@ WRONG = {
         ),
         "uphill": (lambda w, g, u, lr, beta=0.9: (w + lr * (beta * u + g), beta * u + g), "the sign is wrong"),
         "u not shortened": (lambda w, g, u, lr, beta=0.9: (w - lr * (u + g), u + g), "isn't shortened"),
+        "lr and sign in u": (
+            lambda w, g, u, lr, beta=0.9: (w + beta * u - lr * g, beta * u - lr * g),
+            "lr and the sign belong into the step",
+        ),
+        "beta written down": (lambda w, g, u, lr, beta=0.9: (w - lr * (0.9 * u + g), 0.9 * u + g), "here it isn't 0.9"),
+        "another order": (lambda w, g, u, lr, beta=0.9: (beta * u + g, w - lr * (beta * u + g)), "the order is w, u"),
         "w alone": (lambda w, g, u, lr, beta=0.9: w - lr * (beta * u + g), "expected 2 things"),
     },
     "adamw_step": {
@@ -219,6 +266,26 @@ WRONG = {
         "eps inside": (adamw_wrong(inside=True), "ε stands under the root"),
         "hats kept": (adamw_wrong(kept_hats=True), "what is kept is m"),
         "g not squared": (adamw_wrong(squared=False), "g is not squared"),
+        "all of g": (
+            lambda w, g, m, v, t, lr, beta1=0.9, **settings: (w, beta1 * m + g, v),
+            "the new g counts (1 − beta1) only",
+        ),
+        "the square of m": (
+            lambda w, g, m, v, t, lr, beta1=0.9, beta2=0.999, **settings: (
+                w,
+                beta1 * m + (1 - beta1) * g,
+                beta2 * v + (1 - beta2) * (beta1 * m + (1 - beta1) * g) ** 2,
+            ),
+            "the square is of g, not of m",
+        ),
+        "no brackets": (adamw_without_brackets, "brackets around"),
+        "decay added": (adamw_that_grows, "it was added"),
+        "another order": (lambda *inputs, **settings: adamw_step(*inputs, **settings)[::-1], "the order is w, m, v"),
+        "a power less": (
+            lambda w, g, m, v, t, lr, **settings: (w * np.nan, *adamw_step(w, g, m, v, t, lr, **settings)[1:]),
+            "the power t − 1 gives 0 at t = 1",
+        ),
+        "a product for the power": (adamw_with_products, "not the product"),
         "decay at the end": (adamw_decays_last, "the decay is of the old w"),
         "betas written down": (
             lambda w, g, m, v, t, lr, **settings: adamw_step(w, g, m, v, t, lr, decay=settings["decay"]),
@@ -234,6 +301,24 @@ WRONG = {
             lambda gradients, limit: (gradients, sum(np.linalg.norm(g) for g in gradients)),
             "that is the sum of the arrays' norms",
         ),
+        "float64 by a NumPy number": (
+            lambda gradients, limit: (
+                [g * np.float64(min(1.0, limit / (clip(gradients, limit)[1] + 1e-9))) for g in gradients],
+                clip(gradients, limit)[1],
+            ),
+            "float(…) makes a Python number",
+        ),
+        "a norm of 0": (
+            lambda gradients, limit: (
+                [g * min(1.0, limit / clip(gradients, limit)[1]) for g in gradients],
+                clip(gradients, limit)[1],
+            ),
+            "the norm was 0",
+        ),
+        "a list times a number": (
+            lambda gradients, limit: (gradients * 0.5, 1.0),
+            "is not multiplied number by number",
+        ),
         "nothing": (lambda gradients, limit: (gradients, clip(gradients, limit)[1]), "nothing was clipped"),
         "one thing": (lambda gradients, limit: clip(gradients, limit)[0][:1], "expected two things"),
     },
@@ -246,6 +331,17 @@ WRONG = {
         "falls from below 1": (lambda s, w, n: s / w if s < w else max(0, (n - s) / n), "begins at 1"),
         "constant": (lambda s, w, n: s / w if s < w else 1.0, "it stays 1 after the warm-up"),
         "0 / 0": (lambda s, w, n: min(s / w, max(0.0, (n - s) / (n - w))), "stopped with ZeroDivisionError"),
+        "<= warmup": (
+            lambda s, w, n: s / w if s <= w else max(0.0, (n - s) / (n - w)),
+            "without warm-up the first case must never come",
+        ),
+        "nothing behind the end": (
+            lambda s, w, n: s / w if s < w else (n - s) / (n - w) if s <= n else None,
+            "behind the last step the factor is 0",
+        ),
+        "whole numbers": (lambda s, w, n: s // w if s < w else max(0, (n - s) // (n - w)), "divide with `/`"),
+        "of the total": (lambda s, w, n: s / n if s < w else max(0, (n - s) / (n - w)), "not step / total"),
+        "down first": (lambda s, w, n: 1 - s / w if s < w else max(0, (n - s) / (n - w)), "the warm-up goes down"),
     },
     "train_step": {
         "no zero_grad": (loop(zero=False), "model.zero_grad() is missing"),
@@ -256,6 +352,11 @@ WRONG = {
         "the others decay": (loop(decaying=lambda name: not decays(name)), "the other way round"),
         "t stands still": (loop(clock=False), "does not grow"),
         "nothing kept": (loop(keeping=False), "m and v are forgotten"),
+        "t in the inner loop": (loop_that_counts_weights, "it grows by 1 in each call"),
+        "t not counted": (loop(count=0), "it grows by 1 in each call"),
+        "gradients cleared too early": (loop_cleared_early, "what came when?"),
+        "nan": (loop_of_nan, "are m and v exchanged?"),
+        "out for its loss": (loop_that_returns_all, "the loss is a number"),
         "nothing written": (loop(writing=False), "no weight has changed"),
     },
 }

@@ -28,6 +28,9 @@ def check_momentum_step(answer):
                 "beta stands at the wrong place: beta · u + g": u + beta * g,
                 "u was returned as it came": u,
                 "lr belongs into the step, not into u": beta * u + lr * g,
+                "lr and the sign belong into the step, not into u: beta · u + g": beta * u - lr * g,
+                "beta is an argument: here it isn't 0.9": 0.9 * u + g,
+                "that is w: the order is w, u": w - lr * new,
             },
         }
         got = call(answer, w, g, u, lr, beta)
@@ -57,6 +60,10 @@ def adamw(w, g, m, v, t, lr, beta1=0.9, beta2=0.999, eps=1e-8, decay=0.01, **wro
     if wrong.get("direction") == "g":
         step = lr * g / (np.sqrt(v_hat) + eps)
     factor = 1 - (decay if wrong.get("decay_without_lr") else lr * decay)
+    if wrong.get("decay_added"):
+        factor = 1 + lr * decay
+    if wrong.get("eps_behind"):
+        step = lr * m_hat / np.sqrt(v_hat) + eps
     if wrong.get("sign"):
         step = -step
     if wrong.get("decay_last"):
@@ -74,6 +81,8 @@ ADAMW_MISTAKES = {
     "the decay is missing: w also loses lr · decay · w": {"no_decay": True},
     "ε stands under the root; it is added to √v̂": {"eps_inside": True},
     "the root is missing: √v̂": {"no_root": True},
+    "ε was added to the fraction: brackets around √v̂ + ε are missing": {"eps_behind": True},
+    "the decay is taken off w; it was added": {"decay_added": True},
     "t counts from 1 already; a 1 was added to it": {"later": 1},
     "the sign is wrong: the step goes against m̂": {"sign": True},
     "g stands where m̂ should: the direction is the running mean": {"direction": "g"},
@@ -91,7 +100,21 @@ def check_adamw_step(answer):
         for words, wrong in ADAMW_MISTAKES.items():
             settings_of = {**settings, "decay": 0.0} if "no_decay" in wrong else settings
             mistakes["w"][words] = adamw(w, g, m, v, t, **settings_of, **wrong)[0]
+        zero_below = (
+            "the hats divide by 1 − beta1ᵗ and 1 − beta2ᵗ, with t as it comes: the power t − 1 gives 0 at t = 1"
+        )
+        no_power = "the hats divide by 1 − beta1ᵗ and 1 − beta2ᵗ: the power beta1**t, not the product"
+        mistakes["w"][zero_below if t == 1 else no_power] = np.full(shape, np.nan)
         l2 = "decay · w went into the gradient; in AdamW it does not touch m and v"
+        order = {"that is w: the order is w, m, v": right[0], "that is v: the order is w, m, v": right[2]}
+        mistakes["m"] |= order
+        mistakes["v"] |= {"that is w: the order is w, m, v": right[0], "that is m: the order is w, m, v": right[1]}
+        if t == 1:  # all of g in m, and m̂, are the same where m was 0
+            mistakes["m"]["that is g: the new g counts (1 − beta1) only; or m̂ was returned, and what is kept is m"] = g
+            mistakes["v"][
+                "that is g²: the new g² counts (1 − beta2) only; or v̂ was returned, and what is kept is v"
+            ] = g * g
+            mistakes["v"]["the square is of g, not of m"] = 0.05 * right[1] ** 2
         mistakes["m"] |= {
             l2: adamw(w, g, m, v, t, **settings, decay_in_gradient=True)[1],
             "m̂ was returned; what is kept is m": right[1] / (1 - 0.8**t),
@@ -183,6 +206,18 @@ def check_clip_by_global_norm(answer):
                 {words: _joined(arrays) for words, arrays in mistakes.items()},
                 tolerance=2e-4,
             )
+    narrow, zeros = [draw(3, dtype="float32"), draw(2, dtype="float32")], [np.zeros(3), np.zeros((2, 2))]
+    of_narrow, _ = call(answer, narrow, 0.1)
+    holds(
+        all(np.asarray(g).dtype == np.float32 for g in of_narrow),
+        "the gradients came as float32 and went as float64\n"
+        "  → the factor is a number of NumPy's; float(…) makes a Python number of it, which leaves float32 as it is",
+    )
+    try:
+        of_zeros, _ = call(answer, zeros, 1.0)
+    except CheckFailed as failure:
+        raise CheckFailed(f"{failure}\n  → the norm was 0: add something tiny to it, or don't divide then") from None
+    holds(not np.any(_joined(of_zeros)), "where all gradients are 0, they must stay 0: is there a 0 / 0?")
 
 
 def _joined(arrays):
@@ -200,14 +235,33 @@ def check_warmup_then_linear(answer):
     for warmup in (int(draw_integers(4, 8)), 0):
         total = warmup + int(draw_integers(5, 12))
         steps = np.arange(total + 3)
-        got = [call(answer, int(step), warmup, total) for step in steps]
+        got = []
+        for step in steps:
+            try:
+                got.append(call(answer, int(step), warmup, total))
+            except CheckFailed as failure:
+                words = f"step {step}, warmup = {warmup}, total = {total}"
+                if "ZeroDivisionError" in str(failure) and warmup == 0:
+                    words += ": without warm-up the first case must never come, so it is `step < warmup`, not `<=`"
+                elif "returned None" in str(failure) and step > total:
+                    words += ": behind the last step the factor is 0"
+                raise CheckFailed(f"{failure}\n  → {words}") from None
         for step, value in zip(steps, got):
             holds(np.ndim(value) == 0, f"warmup_then_linear({step}, …) should be one number, but is {value!r}")
         same(
             got,
             [_line(step, warmup, total) for step in steps],
-            f"the factors of steps 0, 1, …, {total + 2}, with warmup = {warmup} and total = {total}",
+            f"the row of factors of steps 0, 1, …, {total + 2}, with warmup = {warmup} and total = {total},",
             mistakes={
+                "`//` cuts off what is behind the point: divide with `/`": [
+                    s // warmup if s < warmup else max(0, (total - s) // (total - warmup)) for s in steps
+                ],
+                "in the warm-up the factor is step / warmup, not step / total": [
+                    s / total if s < warmup else _line(s, warmup, total) for s in steps
+                ],
+                "the warm-up goes down: it begins at 0": [
+                    1 - s / warmup if s < warmup else _line(s, warmup, total) for s in steps
+                ],
                 "step 0 has the factor 0: step / warmup, not (step + 1) / warmup": [
                     (s + 1) / warmup if s < warmup else _line(s, warmup, total) for s in steps
                 ],
@@ -331,8 +385,25 @@ def check_train_step(answer):
         return losses, model, state
 
     def by_answer(model, batch, state):
-        before = {name: p.data.copy() for name, p in model.named_parameters()}
-        loss = call(answer, model, batch, state, RATE, max_norm=MAX_NORM, decay=DECAY)
+        before, taken = {name: p.data.copy() for name, p in model.named_parameters()}, state["t"]
+        try:
+            loss = call(answer, model, batch, state, RATE, max_norm=MAX_NORM, decay=DECAY)
+        except CheckFailed as failure:
+            if "NoneType" in str(failure):
+                raise CheckFailed(
+                    f"{failure}\n  → gradients are None before `backward` and after `zero_grad`: what came when?"
+                ) from None
+            raise
+        holds(np.ndim(loss) == 0 and np.issubdtype(np.asarray(loss).dtype, np.number), "the loss is a number: out.loss")
+        holds(
+            state["t"] == taken + 1,
+            f"state['t'] was {taken} and is {state['t']} after a step\n  → it grows by 1 in each call, before the loop",
+        )
+        holds(
+            all(np.isfinite(p.data).all() for _, p in model.named_parameters()),
+            "after a step there are weights that are no numbers (nan)\n"
+            "  → is state['t'] still 0 where the weights are changed, or are m and v exchanged?",
+        )
         holds(
             any(not np.array_equal(before[name], p.data) for name, p in model.named_parameters()),
             "no weight has changed: write what adamw_step returns back into parameter.data",
