@@ -155,7 +155,7 @@ def _differ(copy, kept) -> bool:
     if isinstance(kept, np.ndarray):
         return copy.shape != kept.shape or copy.tobytes() != kept.tobytes()
     if isinstance(kept, (tuple, list)):
-        return len(copy) != len(kept) or any(map(_differ, copy, kept))
+        return any(map(_differ, copy, kept))
     return False
 
 
