@@ -50,7 +50,7 @@ plots.show(
 #
 # What does backward need? You derived it, layer by layer:
 #
-# * a linear map $y = W x + b$: its input, for $\texttt{dW} = \sum \texttt{dy}\, x$ (lesson 02). Maps with the *same* input share it;
+# * a linear map $y = x\,W^\top + b$: its input, for $\texttt{dW} = \sum \texttt{dy}\, x$ (lesson 02). Maps with the *same* input share it;
 # * layer norm: the normalized input (lesson 03; besides, one number for each token, which we neglect);
 # * attention: $q$, $k$ and $v$ of all heads together, and the softmax weights of each head (lessons 06 and 07);
 # * GELU: its slope (lesson 03); a residual: nothing.
@@ -255,7 +255,7 @@ plots.show(
 #
 # $$\underbrace{\lceil L/k \rceil}_{\text{inputs of segments}} \cdot\, a \;+\; \underbrace{k}_{\text{layers of one segment}} \cdot\, c$$
 #
-# numbers, if an input has $a$ and a layer's cache has $c$. The price is one more forward pass. If backward costs two forwards
+# numbers, if an input has $a$ and a layer's cache has $c$ ($\lceil\ \rceil$ rounds up). The price is one more forward pass. If backward costs two forwards
 # (two products for one), a step costs four instead of three: **a third more**.
 #
 # One thing is easy to get wrong. Dropout draws random numbers, and the second forward must drop *the same ones*, or the gradients
@@ -425,7 +425,7 @@ sizes = [1, 2, 3, 4, 6, 8, 12, 16]
 peaks = [peak_of(lambda size=size: checkpointed_step(stack, size, np.random.default_rng(3))) for size in sizes]
 a = x.nbytes / 1e6
 c = (plain_notes[L - 1] - plain_notes[0]) / (L - 1)  # what each layer adds
-formula = [-(-L // size) * a + size * c for size in sizes]
+formula = [-(-L // size) * a + size * c for size in sizes]  # −(−L // k) rounds up
 print(f"a = {a:.2f} MB, c = {c:.2f} MB: the best k is about √({L} · a / c) = {np.sqrt(L * a / c):.1f}")
 plots.show(
     lesson_plots.curves(
@@ -594,7 +594,7 @@ plots.show(
 #
 # **float16** halves what is stored in it: 2 bytes a number. Its smallest number above zero is 6 · 10⁻⁸, and many gradients are
 # smaller. So one multiplies the *loss* by a large number, say 65,536, which multiplies every gradient; one divides again in float32,
-# before the step (*loss scaling*). Weights are kept in float32 too, because an update of a thousandth of a weight is lost in
+# before the step (*loss scaling*). Weights are kept in float32 too, because an update of a ten-thousandth of a weight is lost in
 # float16's three digits. What is halved, then, are the activations. On a GPU the products are faster as well; a CPU has no fast
 # float16 products.
 

@@ -222,6 +222,68 @@ def accumulate_in_float32(loss_and_gradient, parts):
     return [np.float32(loss), gradient.astype("float32")]
 
 
+def forward_that_keeps_the_last(layers, x, size, generator):
+    kept = []
+    for number, layer in enumerate(layers):
+        if (number + 1) % size == 0 or number + 1 == len(layers):
+            kept.append((x, copy.deepcopy(generator)))
+        x, _ = layer.forward(x, generator)
+    return x, kept
+
+
+def forward_that_always_copies(layers, x, size, generator):
+    for layer in layers:
+        x, _ = layer.forward(x, copy.deepcopy(generator))
+    return x, []
+
+
+def backward_that_pops(dy, layers, kept, size):
+    while kept:
+        dy = backward_in_segments(dy, layers[(len(kept) - 1) * size : len(kept) * size], [kept.pop()], size)
+    return dy
+
+
+def backward_with_first_caches(dy, layers, kept, size):
+    while kept:
+        x, generator = kept.pop()
+        segment, caches = layers[len(kept) * size : (len(kept) + 1) * size], []
+        for layer in segment:
+            x, cache = layer.forward(x, generator)
+            caches.append(cache)
+        for layer in reversed(segment):
+            dy = layer.backward(dy, caches.pop(0))
+    return dy
+
+
+def backward_not_passed_on(dy, layers, kept, size):
+    while kept:
+        x, generator = kept.pop()
+        segment, caches = layers[len(kept) * size : (len(kept) + 1) * size], []
+        for layer in segment:
+            x, cache = layer.forward(x, generator)
+            caches.append(cache)
+        for layer in reversed(segment):
+            dx = layer.backward(dy, caches.pop())
+    return dx
+
+
+def accumulate_with_total(loss_and_gradient, parts, count, total=None):
+    total = total or sum((labels != -100).sum() for _, labels in parts)
+    loss, gradient = 0.0, 0.0
+    for x, labels in parts:
+        part_loss, part_gradient = loss_and_gradient(x, labels)
+        loss = loss + count(labels) / total * part_loss
+        gradient = gradient + count(labels) / total * part_gradient
+    return loss, gradient
+
+
+def accumulate_without_adding(loss_and_gradient, parts):
+    loss, _ = accumulate(loss_and_gradient, parts)
+    x, labels = parts[-1]
+    share = (labels != -100).sum() / sum((labels != -100).sum() for _, labels in parts)
+    return loss, share * loss_and_gradient(x, labels)[1]
+
+
 RIGHT = {
     "layer_activations": {
         "a formula": activations,
@@ -238,6 +300,7 @@ RIGHT = {
         "the solution's way": backward_in_segments,
         "copies of the generators": backward_with_copies,
         "recursion": backward_by_recursion,
+        "kept is taken apart": backward_that_pops,
     },
     "accumulate": {
         "shares": accumulate,
@@ -258,6 +321,7 @@ WRONG = {
             lambda B, T, D, H, F: 4 * B * T * D + 3 * B * T * F + B * H * T * T,
             "too few arrays of (B, T, D)",
         ),
+        "the norms' numbers": (lambda B, T, D, H, F: activations(B, T, D, H, F) + 2 * B * T, "is neglected here"),
         "one text": (lambda B, T, D, H, F: activations(1, T, D, H, F), "B is missing"),
     },
     "forward_in_segments": {
@@ -271,6 +335,9 @@ WRONG = {
             "is not as it was before",
         ),
         "copies passed on": (forward_that_passes_copies_on, "every segment drops the same numbers"),
+        "copy.copy": (lambda *inputs: forward_that_keeps(*inputs, what=copy.copy), "draws from the same source"),
+        "the last layer of a segment": (forward_that_keeps_the_last, "the input of the segment's last layer"),
+        "a copy for each layer": (forward_that_always_copies, "every layer drops the same numbers"),
         "after a layer": (forward_that_keeps_after_a_layer, "keep x before"),
         "outputs": (forward_that_keeps_outputs, "keep x before the layers of the segment run"),
         "every layer": (forward_layer_by_layer, "one for each layer"),
@@ -284,6 +351,8 @@ WRONG = {
             backward_with(back, back, lambda generator: np.random.default_rng(0)),
             "other numbers were dropped",
         ),
+        "caches from the wrong end": (backward_with_first_caches, "that was made last: caches.pop()"),
+        "dy not passed on": (backward_not_passed_on, "each layer got the dy that came in"),
         "all caches first": (backward_that_makes_all_first, "caches existed at one time"),
         "dy returned": (
             lambda dy, layers, kept, size: (backward_in_segments(dy, layers, kept, size), dy)[1],
@@ -300,6 +369,21 @@ WRONG = {
         ),
         "with padding": (lambda f, parts: accumulate(f, parts, np.size), "what is averaged are labels"),
         "the last alone": (lambda f, parts: f(*parts[-1]), "that is the last part's alone"),
+        "labels that don't count": (
+            lambda f, parts: accumulate(f, parts, lambda labels: (labels == -100).sum()),
+            "those are the ones that don't count",
+        ),
+        "a mean for a number": (
+            lambda f, parts: accumulate_with_total(f, parts, lambda labels: (labels != -100).mean()),
+            "their number is the sum",
+        ),
+        "the last part's number": (
+            lambda f, parts: accumulate_with_total(
+                f, parts, lambda labels: (labels != -100).sum(), (parts[-1][1] != -100).sum()
+            ),
+            "N counts those of all parts",
+        ),
+        "gradient not added": (accumulate_without_adding, "gradient = gradient + …"),
     },
 }
 

@@ -33,6 +33,7 @@ def check_layer_activations(answer):
                 "q, k and v are missing: attention's backward needs all three": 5 * narrow + rest,
                 "of q, k and v only one is counted": 6 * narrow + rest,
                 "one norm is missing; the layer has two": 7 * narrow + rest,
+                "the norms' one number for each token is neglected here": wanted + 2 * B * T,
                 "q, k and v have the width D for all heads together, not for each": (5 + 3 * H) * narrow + rest,
                 "the feed-forward's first map keeps its input, which is narrow; three wide ones are counted": 7 * narrow
                 + 3 * wide
@@ -74,8 +75,8 @@ def _same_or_counted(answer, sizes, wanted, mistakes):
 class _Cache:
     """What a layer keeps. It can be watched: is it still there?"""
 
-    def __init__(self, x, y, mask):
-        self.x, self.y, self.mask = x, y, mask
+    def __init__(self, layer, x, y, mask):
+        self.layer, self.x, self.y, self.mask = layer, x, y, mask
 
 
 class _Layer:
@@ -87,7 +88,7 @@ class _Layer:
 
     def forward(self, x, generator):
         y, mask = np.tanh(x @ self.weight), 2.0 * (generator.random(x.shape) < 0.5)
-        cache = _Cache(x, y, mask)
+        cache = _Cache(self.number, x, y, mask)
         self.watch["alive"].add(cache)
         self.watch["most"] = max(self.watch["most"], len(self.watch["alive"]))
         self.watch["forward"].append(self.number)
@@ -96,6 +97,11 @@ class _Layer:
     def backward(self, dy, cache):
         if not isinstance(cache, _Cache):
             raise CheckFailed(f"layer {self.number}.backward was given no cache of a layer, but {type(cache).__name__}")
+        if cache.layer != self.number:
+            raise CheckFailed(
+                f"layer {self.number}.backward was given the cache of layer {cache.layer}\n"
+                "  → backward begins with the last layer, and so with the cache that was made last: caches.pop()"
+            )
         self.watch["backward"].append(self.number)
         self.watch["masks"][self.number] = cache.mask
         du = dy * cache.mask * (1 - cache.y**2)
@@ -145,9 +151,14 @@ def check_forward_in_segments(answer):
         repeated = x  # what the first segment's masks, repeated in each segment, would give
         for number, layer in enumerate(layers):
             repeated = np.tanh(repeated @ layer.weight) * masks[number % size]
+        always = x  # what the first layer's mask in each layer would give
+        for layer in layers:
+            always = np.tanh(always @ layer.weight) * masks[0]
         mistakes = {"that is x; each layer's output is the next one's input": x}
         if size < count:
             mistakes["every segment drops the same numbers: pass the generator itself on, and keep the copy"] = repeated
+        if count > 1:
+            mistakes["every layer drops the same numbers: pass the generator itself on, and keep the copy"] = always
         same(got_y, y, "y", mistakes=mistakes)
         holds(
             isinstance(kept, (list, tuple))
@@ -168,6 +179,10 @@ def check_forward_in_segments(answer):
         for number, ((got_x, got_generator), (wanted_x, wanted_generator)) in enumerate(zip(kept, wanted)):
             after = min((number + 1) * size, count)
             mistakes = {"the first layer of the segment has run already: keep x before that": inputs[number * size + 1]}
+            if size > 1:
+                mistakes[
+                    "that is the input of the segment's last layer; of its first, where number % size == 0, it is"
+                ] = inputs[after - 1]
             if number + 1 < len(wanted):
                 mistakes["that is the next segment's input: keep x before the layers of the segment run"] = wanted[
                     number + 1
@@ -185,6 +200,8 @@ def check_forward_in_segments(answer):
                 late = after < count and got_generator.bit_generator.state == states[after]
                 late = late or (after == count and got_generator.bit_generator.state == generator.bit_generator.state)
                 because = "it was copied after the segment; copy it before" if late else "it has drawn something else"
+                if got_generator.bit_generator is generator.bit_generator:
+                    because = "copy.copy makes a copy that draws from the same source; copy.deepcopy doesn't"
                 raise CheckFailed(
                     f"the generator of segment {number} is not as it was before the segment\n  → {because}"
                 )
@@ -223,7 +240,19 @@ def check_backward_in_segments(answer):
                 f"in layer {number} other numbers were dropped than in the first forward pass\n"
                 "  → pass the generator that was kept with the segment to its layers, one after the other",
             )
-        same(got, dx, "dx", mistakes={"that is the dy that came in: return what the first layer gave back": dy})
+        unchained = dy  # each layer's backward with the dy that came in: the first layer's is what remains
+        if count > 1:
+            first = layers[0]
+            unchained = (dy * masks[0] * (1 - np.tanh(x @ first.weight) ** 2)) @ first.weight.T
+        same(
+            got,
+            dx,
+            "dx",
+            mistakes={
+                "that is the dy that came in: return what the first layer gave back": dy,
+                "each layer got the dy that came in; it gets what the layer after it gave back: dy = …": unchained,
+            },
+        )
         same_all(
             [layer.grad for layer in layers],
             {f"the gradient of layer {number}": grad for number, grad in enumerate(grads)},
@@ -295,6 +324,7 @@ def check_accumulate(answer):
             return [sum(share * pair[which] for share, pair in zip(shares, pairs)) for which in (0, 1)]
 
         P, examples = len(parts), np.array([len(labels) for _, labels in parts])
+        ignored = np.array([(labels == -100).sum() for _, labels in parts])
         loss, gradient = weighed(counts / counts.sum())
         mistakes = {"loss": {}, "gradient": {}}
         if P > 1:
@@ -305,14 +335,26 @@ def check_accumulate(answer):
                 "that is the sum over the parts: each part's loss is a mean already; weigh with N_p/N": weighed(
                     [1] * P
                 ),
-                "the parts are weighed with their number of texts; what is averaged are labels": weighed(
+                "the parts are weighed with their texts, or padding; what is averaged are labels that count": weighed(
                     examples / examples.sum()
+                ),
+                "the labels of −100 were counted; those are the ones that don't count": weighed(
+                    ignored / ignored.sum()
+                ),
+                "(labels != -100).mean() is a share of the part's places; their number is the sum": weighed(
+                    [(labels != -100).mean() / counts.sum() for _, labels in parts]
+                ),
+                "the parts are divided by the last part's number of labels; N counts those of all parts": weighed(
+                    counts / counts[-1]
                 ),
                 "it isn't divided by the number of all counted labels": weighed(counts),
                 "that is the last part's alone": list(pairs[-1]),
             }
             mistakes["loss"] = {words: np.asarray(values[0]) for words, values in wrong.items()}
             mistakes["gradient"] = {words: values[1] for words, values in wrong.items()}
+            mistakes["gradient"]["that is the last part's, weighed: add up, gradient = gradient + …"] = (
+                counts[-1] / counts.sum() * pairs[-1][1]
+            )
         same_all(
             call(answer, loss_and_gradient, parts),
             {"loss": np.asarray(loss), "gradient": gradient},
