@@ -183,6 +183,11 @@ def _cause_of(error: Exception) -> str | None:
             f"`@` sums over the last axis of its left array and the last but one of its right: these are {left} and "
             f"{right} long here, and must be equal. Is one of the two to be transposed?"
         )
+    if found := re.search(r"^shapes .* not aligned: (\d+) \(dim -?\d+\) != (\d+) \(dim", text):
+        left, right = found.groups()
+        return f"a product sums over one axis of each array: these are {left} and {right} long here, and must be equal"
+    if isinstance(error, (AttributeError, TypeError)) and (found := re.search(r"'(Weight|Parameter)'", text)):
+        return f"a {found[1]} is no array: its numbers are its .data, its gradient is its .grad"
     if found := re.search(r"could not be broadcast together with shapes \(([\d,]+)\) \(([\d,]+)\) *$", text):
         one, other = ([int(size) for size in sizes.split(",") if size] for sizes in found.groups())
         less, more = sorted((one, other), key=len)

@@ -157,6 +157,19 @@ def test_sizes_that_meet_in_broadcasting():
     assert "one must be a column: (3, 1)" in message
 
 
+def test_shapes_that_do_not_fit_in_numpys_dot():
+    message = said(check_double, lambda x: np.dot(np.ones((3, 4)), np.ones((2, 5))))
+    assert "these are 4 and 2 long here, and must be equal" in message
+
+
+def test_a_weight_where_its_array_is_meant():
+    class Weight:
+        data = np.ones(3)
+
+    for answer in (lambda x: Weight().shape, lambda x: x + Weight()):
+        assert "a Weight is no array: its numbers are its .data" in said(check_double, answer)
+
+
 def test_an_axis_that_is_not_there():
     message = said(check_double, lambda x: np.ones(3).sum(axis=1))
     assert "the array has 1 axis there, so none is number 1; the last one is axis=-1" in message
