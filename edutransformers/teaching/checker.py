@@ -51,6 +51,7 @@ class _Run:
 
     def __init__(self, name: str):
         self.name, self.comparisons, self.inputs, self.lists, self.changed = name, 0, (), [], set()
+        self.again, self.result = None, None  # the last call once more, and what it gave
 
 
 _run: ContextVar[_Run] = ContextVar("run")
@@ -77,6 +78,8 @@ class Exercise:
         except CheckFailed as failure:
             self.failed_on = run.inputs
             record_try(self.name, self.lesson, solved=False)
+            if "→" not in str(failure):
+                failure = f"{failure}{_sentence(_restless(run))}"
             raise CheckFailed(f"{failure}{self._where_the_inputs_are()}") from None
         finally:
             _run.reset(token)
@@ -120,7 +123,7 @@ def draw_integers(low: int, high: int, *shape: int) -> np.ndarray:
 def call(answer: Callable, *inputs, **options) -> Any:
     """What the answer returns for copies of the inputs, so that it may work in place."""
     run = _run.get()
-    run.inputs = inputs
+    run.inputs, run.again = inputs, None
     if not callable(answer):
         raise CheckFailed(f"{run.name} should be a function, but {_described(answer)} was passed")
     copies = tuple(map(_copied, inputs))
@@ -135,6 +138,9 @@ def call(answer: Callable, *inputs, **options) -> Any:
         raise
     except Exception as error:
         raise CheckFailed(_explain_error(error)) from None
+    run.result = result
+    if all(isinstance(value, (np.ndarray, int, float)) for value in inputs):  # what has no state of its own
+        run.again = lambda: answer(*map(_copied, inputs), **options)
     run.changed |= {place for place, (copy, kept) in enumerate(zip(copies, inputs), 1) if _differ(copy, kept)}
     if result is None:
         raise CheckFailed(f"{run.name} returned None: is there a `return` in it?")
@@ -157,6 +163,25 @@ def _differ(copy, kept) -> bool:
     if isinstance(kept, (tuple, list)):
         return any(map(_differ, copy, kept))
     return False
+
+
+def _restless(run: _Run) -> str | None:
+    """The words for an answer that gives other numbers for the same inputs."""
+    if run.again is None:
+        return None
+    try:
+        first, second = (
+            [np.asarray(part, dtype=np.float64) for part in (result if isinstance(result, (tuple, list)) else [result])]
+            for result in (run.result, run.again())
+        )
+    except Exception:  # what is no array, or fails the second time, is not this mistake
+        return None
+    if all(a.shape == b.shape and np.allclose(a, b, rtol=1e-6, equal_nan=True) for a, b in zip(first, second)):
+        return None
+    return (
+        "for the same inputs it gives other numbers when it is called again: is there an np.empty that is added to, or "
+        "not filled everywhere? np.zeros holds zeros"
+    )
 
 
 def _explain_error(error: Exception) -> str:

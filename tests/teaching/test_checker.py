@@ -193,6 +193,19 @@ def test_batches_of_products_that_do_not_fit():
     assert "must fit, but of (2, 3, 5, 6) and (2, 4, 6, 5) 3 meets 4" in message
 
 
+def test_memory_that_was_never_filled():
+    calls = []
+
+    def answer(x):
+        calls.append(x)
+        return 2 * x + np.arange(x.size).reshape(x.shape) ** len(calls)
+
+    assert "other numbers when it is called again" in said(check_double, answer)
+    assert len(calls) == 2
+    assert "called again" not in said(check_double, lambda x: 2 * x + np.arange(x.size) ** 2)
+    assert "called again" not in said(check_double, lambda x: x * x)
+
+
 def test_a_list_times_a_number():
     assert "is not multiplied number by number" in said(check_double, lambda x: x.tolist() * 2.0)
 
