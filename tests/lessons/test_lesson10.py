@@ -279,6 +279,13 @@ WRONG = {
             "the square is of g, not of m",
         ),
         "no brackets": (adamw_without_brackets, "brackets around"),
+        "no brackets at all": (
+            lambda *inputs, eps=1e-8, **settings: (
+                adamw_without_brackets(*inputs, eps=eps, **settings)[0] + 2 * eps,
+                *adamw_step(*inputs, eps=eps, **settings)[1:],
+            ),
+            "added to w: brackets around",
+        ),
         "decay added": (adamw_that_grows, "it was added"),
         "another order": (lambda *inputs, **settings: adamw_step(*inputs, **settings)[::-1], "the order is w, m, v"),
         "a power less": (

@@ -63,7 +63,7 @@ def adamw(w, g, m, v, t, lr, beta1=0.9, beta2=0.999, eps=1e-8, decay=0.01, **wro
     if wrong.get("decay_added"):
         factor = 1 + lr * decay
     if wrong.get("eps_behind"):
-        step = lr * m_hat / np.sqrt(v_hat) + eps
+        step = lr * m_hat / np.sqrt(v_hat) + wrong["eps_behind"] * eps
     if wrong.get("sign"):
         step = -step
     if wrong.get("decay_last"):
@@ -81,7 +81,8 @@ ADAMW_MISTAKES = {
     "the decay is missing: w also loses lr · decay · w": {"no_decay": True},
     "ε stands under the root; it is added to √v̂": {"eps_inside": True},
     "the root is missing: √v̂": {"no_root": True},
-    "ε was added to the fraction: brackets around √v̂ + ε are missing": {"eps_behind": True},
+    "ε was added to the fraction: brackets around √v̂ + ε are missing": {"eps_behind": 1},
+    "ε was added to w: brackets around √v̂ + ε are missing": {"eps_behind": -1},
     "the decay is taken off w; it was added": {"decay_added": True},
     "t counts from 1 already; a 1 was added to it": {"later": 1},
     "the sign is wrong: the step goes against m̂": {"sign": True},
