@@ -48,8 +48,8 @@ plots.show(
 #
 # $n$ counts the rows (the examples), $o$ the outputs, $i$ the inputs. Row $o$ of $W$ belongs to output $o$: these are
 # the weights with which that output looks at the input. The sum is large where the input resembles the row, so one may
-# read a linear layer as O questions, each put to every example. $W$ has the shape (O, I), as in all checkpoints of the
-# original; hence the transpose.
+# read a linear layer as O questions, each put to every example. $W$ has the shape (O, I), as in all files of trained
+# weights (checkpoints) of the original library; hence the transpose, $W^\top$, `W.T`.
 
 # %%
 x = np.array([[1.0, 2.0], [3.0, -1.0], [0.0, 1.0]])
@@ -344,8 +344,9 @@ print(f"five rows at once, or two and then three: dW differs by {difference:.0e}
 #
 # $$(x\,W_1^\top + b_1)\,W_2^\top + b_2 = x\,\underbrace{(W_2 W_1)^\top}_{\text{one weight}} + \underbrace{b_1 W_2^\top + b_2}_{\text{one bias}}$$
 #
-# However many one stacks, nothing new can be expressed. Something bent must stand between them. The simplest is
-# **ReLU**, which lets positive numbers pass and makes 0 of the others:
+# (A product is transposed by transposing both and changing their places: $W_1^\top W_2^\top = (W_2 W_1)^\top$.) However
+# many one stacks, nothing new can be expressed. Something bent must stand between them. The simplest is **ReLU**, which
+# lets positive numbers pass and makes 0 of the others:
 #
 # $$a = \max(h, 0), \qquad \texttt{dh}_{nf} = \texttt{da}_{nf} \cdot \begin{cases} 1 & h_{nf} > 0 \\ 0 & \text{otherwise} \end{cases}$$
 #
@@ -524,8 +525,10 @@ check_gradient_descent(gradient_descent)
 # same gradient, and stay the same for ever. So they are drawn at random. How large?
 #
 # A linear layer adds up I products. If the inputs have the mean square $q$ and the weights are independent with mean 0
-# and variance $\sigma^2$, each output has the mean square $I\,\sigma^2\,q$. ReLU throws one half away, and about half
-# the mean square is left: from layer to layer the factor is $\tfrac12 I \sigma^2$. It is 1 for
+# and mean square $\sigma^2$ (that is their *variance*), each output has the mean square $I\,\sigma^2\,q$: in the square
+# of the sum, each of the I terms gives $\sigma^2 q$, and products of two different ones are as often positive as
+# negative and average out to 0. ReLU throws one half away, and about half the mean square is left: from layer to layer
+# the factor is $\tfrac12 I \sigma^2$. It is 1 for
 #
 # $$\sigma = \sqrt{2 / I} \qquad\text{(He et al. 2015)}$$
 #

@@ -164,6 +164,22 @@ class Descending(Layer):
         return dx
 
 
+class IntoData(Layer):
+    def add(self, dweight, dbias):
+        self.weight.data += dweight
+        self.bias.data += dbias
+
+
+class CacheFirst(Layer):
+    def forward(self, x):
+        return x, super().forward(x)[0]
+
+
+class WithoutData(Layer):
+    def forward(self, x):
+        return x @ self.weight.T + self.bias, (x,)
+
+
 class Network:
     def __init__(self, first, second):
         self.first, self.second = first, second
@@ -223,12 +239,12 @@ class Half(Network):
         return self.through(self.second.backward(dy, cache[2]), cache[1])
 
 
-def descent(network, x, labels, learning_rate, steps, back=True, sign=-1, after=False, once=False, rate=None):
+def descent(network, x, labels, learning_rate, steps, back=True, sign=-1, after=False, once=False, rate=None, dL=1.0):
     losses, function = [], CrossEntropyLoss()
     for _ in range(steps):
         scores, cache = network.forward(x)
         loss, loss_cache = function.forward(scores, labels)
-        network.backward(function.backward(1.0, loss_cache), cache)
+        network.backward(function.backward(loss if dL is None else dL, loss_cache), cache)
         for weight in network.weights[: 1 if once else None]:
             weight.data += sign * (rate or learning_rate) * weight.grad
         if after:
@@ -350,13 +366,17 @@ WRONG = {
         "nothing returned": (ReturningNothing, "is there a `return dx`"),
         "no cache": (WithoutCache, "should return two things"),
         "x overwritten": (WritingIntoX, "wrote into x"),
-        "steps of its own": (Descending, "dx has the right shape"),
+        "steps of its own": (Descending, "layer.weight.data, which backward must leave as it is"),
+        "added to the data": (IntoData, "it belongs into .grad"),
+        "cache first": (CacheFirst, "the output comes first"),
+        "a Weight for its array": (WithoutData, "its numbers are its .data"),
     },
     "two_layers": {
         "no mask": (variant(through=lambda self, da, h: da), "ReLU's backward is missing"),
         "mask of da": (variant(through=lambda self, da, h: da * (da > 0)), "*input* was positive"),
         "its value": (variant(through=lambda self, da, h: da * self.relu(h)), "multiplied by its value"),
         "turned around": (variant(through=lambda self, da, h: da * (h < 0)), "the wrong way round"),
+        "absolute": (variant(relu=lambda self, h: abs(h)), "doesn't take the sign away"),
         "no ReLU": (variant(relu=lambda self, h: h), "ReLU is missing"),
         "mask on self": (MaskOnSelf, "that of another call"),
         "half way": (Half, "still has to go back through that layer"),
@@ -367,6 +387,11 @@ WRONG = {
         "after the step": (lambda *arguments: descent(*arguments, after=True), "note the loss before it"),
         "nothing learned": (nothing_learned, "the weights don't change"),
         "no rate": (lambda *arguments: descent(*arguments, rate=1.0), "the learning rate isn't used"),
+        "dL": (lambda *arguments: descent(*arguments, dL=None), "dL is 1 here"),
+        "one more": (lambda *arguments: descent(*arguments[:-1], arguments[-1] + 1), "one loss too many"),
+        "one less": (lambda *arguments: descent(*arguments)[:-1], "one loss too few"),
+        "the last": (lambda *arguments: descent(*arguments)[-1], "the last loss alone"),
+        "the mean": (lambda *arguments: np.mean(descent(*arguments)), "the mean loss"),
         "over B": (
             lambda network, x, *others: descent(network, x, *others, rate=others[1] / len(x)), "divided by B once more",
         ),

@@ -129,7 +129,8 @@ def _check_linear_layer(answer, shape, outputs):
     caches = []
     for x in xs:  # called twice before any backward, as a shared layer is
         y, cache = _forward(layer, x, "layer")
-        same(y, linear(x, weight, bias), "the output", {"the bias isn't added": linear(x, weight)})
+        swapped = "that is x: the output comes first, `return y, cache`"
+        same(y, linear(x, weight, bias), "the output", {"the bias isn't added": linear(x, weight), swapped: x})
         caches.append(cache)
     rights = [linear_backward(dy, x, weight) for dy, x in zip(dys, xs)]
     _, of_other, _ = linear_backward(dys[0], xs[1], weight)
@@ -141,6 +142,13 @@ def _check_linear_layer(answer, shape, outputs):
         )
         holds(got is not False, "backward(dy, cache) returned None: is there a `return dx` in it?")
         same(got, dx, "dx")
+        _check_still_weights(layer)
+        same(
+            layer.weight.data,
+            weight,
+            "layer.weight.data, which backward must leave as it is,",
+            {"the gradient was added to .data; it belongs into .grad": weight + rights[0][1]},
+        )
         if cache is caches[0]:
             _check_gradients(layer, rights[0], "after one backward pass", of_other)
     (_, first_weight, first_bias), (_, second_weight, second_bias) = rights
@@ -157,20 +165,22 @@ def _check_linear_layer(answer, shape, outputs):
         "layer.bias.grad after two backward passes",
         {assigned: second_bias},
     )
-    same(layer.weight.data, weight, "layer.weight.data, which forward and backward must leave as it is,")
 
 
 def _nothing_as_false(result):
     return False if result is None else result
 
 
-def _check_gradients(layer, right, when, of_other):
-    _, dweight, dbias = right
+def _check_still_weights(layer):
     for name, weight in (("weight", layer.weight), ("bias", layer.bias)):
         holds(
             hasattr(weight, "grad"),
-            f"layer.{name} is {type(weight).__name__} {when}: it was replaced\n  → add to layer.{name}.grad",
+            f"layer.{name} is {type(weight).__name__} after backward: it was replaced\n  → add to layer.{name}.grad",
         )
+
+
+def _check_gradients(layer, right, when, of_other):
+    _, dweight, dbias = right
     nothing = "nothing was added to it"
     subtracted = "it was subtracted: gradients are added, the step downhill comes later"
     same(
@@ -214,6 +224,8 @@ def _check_two_layers(answer, B, inputs, hidden, outputs):
             "the output",
             mistakes={
                 "ReLU is missing between the layers": right.second.forward(h)[0],
+                "ReLU doesn't take the sign away, it makes 0 of negative numbers": right.second.forward(np.abs(h))[0],
+                "that is h, the first layer's output: it goes through ReLU and the second layer": h,
                 "ReLU is applied to the output, too: scores may be negative": np.maximum(wanted, 0),
                 "ReLU is applied to x, not to the first layer's output": (
                     lambda x=x: right.second.forward(right.first.forward(np.maximum(x, 0))[0])[0]
@@ -277,6 +289,13 @@ def _check_gradient_descent(answer, B, inputs, hidden, outputs, steps):
             "the losses are those *after* each step; note the loss before it": (
                 lambda: [*wanted[1:], CrossEntropyLoss()(right.forward(x)[0], labels)]
             ),
+            "dL is 1 here, since the loss itself is what is made smaller: backward(1.0, loss_cache)": (
+                lambda: trained("dL = loss")[1]
+            ),
+            "that is one loss too many: there is one before each step": lambda: trained("one more")[1],
+            "that is one loss too few: there is one before each step": wanted[:-1],
+            "that is the last loss alone; a list of all is expected": wanted[-1],
+            "that is the mean loss; a list of all is expected": np.mean(wanted),
             "the learning rate isn't used": lambda: trained("full step")[1],
             "only weights change, biases don't: go through all of network.weights": (
                 lambda: trained("without biases")[1]
@@ -291,14 +310,15 @@ def _check_gradient_descent(answer, B, inputs, hidden, outputs, steps):
 def _descent(network, x, labels, rate, steps, way):
     """Gradient descent, and what becomes of it in some wrong ways."""
     losses, loss_function = [], CrossEntropyLoss()
-    for _ in range(steps):
+    for _ in range(steps + (way == "one more")):
         if way != "piling up":
             for weight in network.weights:
                 weight.grad[...] = 0
         scores, cache = network.forward(x)
         loss, loss_cache = loss_function.forward(scores, labels)
         losses.append(float(loss))
-        network.backward(loss_function.backward(1.0, loss_cache), cache)
+        dL = loss if way == "dL = loss" else 1.0
+        network.backward(loss_function.backward(dL, loss_cache), cache)
         factor = {"uphill": -rate, "full step": 1.0, "over B": rate / len(x)}.get(way, rate)
         for weight in network.weights:
             if way != "without biases" or weight.data.ndim > 1:
