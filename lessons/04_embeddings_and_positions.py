@@ -378,7 +378,7 @@ print("'dog' in 'man bites dog':", other[2].round(3))
 # ## 5 · Sinusoids
 #
 # The number $t$ itself? It grows without end and would drown the words. Its binary digits? Not bad: the lowest flips at
-# every step, the next one at every second, and so on: fast and slow clocks together tell the time. The sinusoids of
+# every step, the next one at every second step, and so on: fast and slow clocks together tell the time. The sinusoids of
 # "Attention is all you need" (Vaswani et al. 2017) are smooth binary digits, hands of clocks: pair number $i$ of the D
 # columns, $i = 0 \dots D/2 - 1$, is a hand that turns with the frequency $\omega_i$,
 #

@@ -132,9 +132,9 @@ for question, query in {
 #   \text{scores of size about } \sqrt K.$$
 #
 # With K = 64 scores lie about 8 apart, and $e^8 \approx 3000$: the softmax gives everything to one key *before anything was
-# learned*. Worse, it then can't learn otherwise. Lesson 01's formula for the gradient, $p_i\,(\texttt{dp}_i - \sum_j
-# \texttt{dp}_j\, p_j)$, is 0 where $p_i = 0$, and it is 0 where $p_i = 1$ too, because the mean is then $\texttt{dp}_i$
-# itself. A softmax that is sure passes no gradient: it is **saturated**. Dividing by $\sqrt K$ makes the variance 1 for
+# learned*. Worse, it then can't learn otherwise. Lesson 01's formula for the gradient,
+# $p_i\,(\texttt{dp}_i - \sum_j \texttt{dp}_j\, p_j)$, is 0 where $p_i = 0$, and it is 0 where $p_i = 1$ too, because the sum
+# is then $\texttt{dp}_i$ itself. A softmax that is sure passes no gradient: it is **saturated**. Dividing by $\sqrt K$ makes the variance 1 for
 # every K. Let us look, with 16 keys.
 
 # %%

@@ -137,8 +137,8 @@ print("merging what was computed copies:", not np.shares_memory(computed, merge_
 #
 # The three linear maps of lesson 06 all read the same x. Put their weights on top of each other,
 # $W = \begin{pmatrix} W_q \\ W_k \\ W_v \end{pmatrix}$ of shape (3D, D), and one product makes (B, T, 3D), which is cut into three.
-# One large product is faster than three small ones. And look at the way back: with $\texttt{d} = (\texttt{dq}, \texttt{dk},
-# \texttt{dv})$ beside each other, (B, T, 3D), the ordinary formula of a linear map gives
+# One large product is faster than three small ones. And look at the way back: with
+# $\texttt{d} = (\texttt{dq}, \texttt{dk}, \texttt{dv})$ beside each other, (B, T, 3D), the ordinary formula of a linear map gives
 #
 # $$\texttt{dx} = \texttt{d}\; W = \texttt{dq}\, W_q + \texttt{dk}\, W_k + \texttt{dv}\, W_v,$$
 #

@@ -105,6 +105,15 @@ def masked_without_the_largest(scores, seen):
         return e / np.where(total == 0, 1, total)
 
 
+def masked_without_broadcasting(scores, seen):
+    result = np.zeros_like(scores)
+    for b, h, t in np.ndindex(scores.shape[:-1]):
+        keys = seen[b, 0, t]
+        if keys.any():
+            result[b, h, t, keys] = softmax(scores[b, h, t, keys])
+    return result
+
+
 def masked_with_pythons_max(scores, seen):
     e = np.exp(np.where(seen, scores, -1e30)) * seen
     return e / max(e.sum(axis=-1, keepdims=True), 1)
@@ -319,6 +328,7 @@ WRONG = {
         "behind": (lambda scores, seen: softmax(scores) * seen, "set to 0 after the softmax"),
         "zeros before": (lambda scores, seen: softmax(scores * seen), "exp(0) is 1"),
         "zeros before and behind": (lambda scores, seen: softmax(scores * seen) * seen, "and shares to 0 behind"),
+        "no broadcasting": (masked_without_broadcasting, "stopped with IndexError"),
         "nothing subtracted": (masked_without_the_largest, "exp overflows"),
         "`max` of Python": (masked_with_pythons_max, "an array has many"),
         "a mask in brackets": (masked_in_brackets, "np.where(mask, …, …) broadcasts"),

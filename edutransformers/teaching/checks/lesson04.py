@@ -53,7 +53,7 @@ def check_embedding_backward(answer):
     without_zero = wanted.copy()
     without_zero[0] = 0
     same(
-        call(answer, dy, ids, V, padding_idx=2),
+        call(answer, dy, ids, V, 2),
         wanted_padded,
         "dW with padding_idx=2",
         mistakes={
@@ -62,7 +62,7 @@ def check_embedding_backward(answer):
         },
     )
     same(
-        call(answer, dy, ids, V, padding_idx=0),
+        call(answer, dy, ids, V, 0),
         without_zero,
         "dW with padding_idx=0",
         mistakes={

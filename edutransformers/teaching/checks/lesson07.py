@@ -76,11 +76,12 @@ def check_visible_keys(answer):
                 }
             else:
                 mistakes["the causal mask is in it, though causal is False"] = padding & order
-            got = np.asarray(call(answer, lengths, T, causal))
+            returned = call(answer, lengths, T, causal)
+            got = np.asarray(returned)
             if got.dtype.kind == "f" and got.shape == wanted.shape and np.array_equal(got == 0, wanted):
                 mistakes["those are numbers to be added to scores; booleans are asked for, True for visible"] = got
             same(
-                got.astype(bool) if got.dtype.kind in "iuf" and np.isin(got, (0, 1)).all() else got,
+                got.astype(bool) if got.dtype.kind in "iuf" and np.isin(got, (0, 1)).all() else returned,
                 wanted,
                 f"visible_keys({lengths.tolist()}, {T}, causal={causal})",
                 mistakes,
@@ -114,6 +115,12 @@ def check_masked_softmax(answer):
                 "the division by the row's sum is missing": e * visible,
             },
         )
+    scores, visible = draw(2, 2, 3, 4), np.array([True, False, True, True])[None, None, None]
+    same(
+        call(answer, scores, visible),
+        _masked_softmax(scores, visible),
+        "masked_softmax with visible (1, 1, 1, S), the same for all texts and queries,",
+    )
     scores, visible = 2000 + draw(2, 1, 3, 4), np.ones((2, 1, 3, 4), bool)
     visible[..., 1] = False
     with np.errstate(all="ignore"):
