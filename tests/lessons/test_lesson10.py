@@ -359,6 +359,20 @@ WRONG = {
         "the others decay": (loop(decaying=lambda name: not decays(name)), "the other way round"),
         "t stands still": (loop(clock=False), "does not grow"),
         "nothing kept": (loop(keeping=False), "m and v are forgotten"),
+        "lr written down": (lambda m, b, s, lr, **options: loop()(m, b, s, 1e-3, **options), "here it isn't 0.001"),
+        "decay written down": (
+            lambda m, b, s, lr, max_norm=1.0, decay=0.01: loop()(m, b, s, lr, max_norm),
+            "here it isn't 0.01",
+        ),
+        "the loss after the step": (
+            lambda model, batch, *rest, **options: (loop()(model, batch, *rest, **options), model(**batch).loss)[1],
+            "that is the loss after the step",
+        ),
+        "the batch as one": (lambda model, batch, *rest, **options: model.forward(batch), "model.forward(**batch)"),
+        "a number to backward": (
+            lambda model, batch, *rest, **options: model.backward(1.0, model.forward(**batch)[1]),
+            "what comes from behind is a dictionary",
+        ),
         "t in the inner loop": (loop_that_counts_weights, "it grows by 1 in each call"),
         "t not counted": (loop(count=0), "it grows by 1 in each call"),
         "gradients cleared too early": (loop_cleared_early, "what came when?"),

@@ -326,6 +326,8 @@ def _state_of(model):
 
 
 def _step(model, batch, state, lr, max_norm, decay, wrong):
+    lr = 1e-3 if wrong == "lr written down" else lr
+    decay = 0.01 if wrong == "decay written down" else decay
     if wrong != "no zero_grad":
         model.zero_grad()
     output, cache = model.forward(**batch)
@@ -347,7 +349,7 @@ def _step(model, batch, state, lr, max_norm, decay, wrong):
         p.data, m, v = adamw(p.data, g, state["m"][name], state["v"][name], t, lr, decay=rate_of_decay)
         if wrong != "m and v forgotten":
             state["m"][name], state["v"][name] = m, v
-    return float(output.loss)
+    return float((model(**batch) if wrong == "loss after the step" else output).loss)
 
 
 LOOP_MISTAKES = {
@@ -355,6 +357,9 @@ LOOP_MISTAKES = {
     "the gradients are not clipped": "no clipping",
     "each array was clipped by its own norm: hand all of them to clip_by_global_norm at once": "each array clipped",
     "biases and norms decayed too: decay if decays(name) else 0": "all decay",
+    "lr is an argument: here it isn't 0.001": "lr written down",
+    "decay is an argument: here it isn't 0.01": "decay written down",
+    "that is the loss after the step; the one before it, out.loss, is meant": "loss after the step",
     "nothing decayed: hand decay to adamw_step where decays(name)": "no decay",
     "biases and norms decayed, and the others did not: it is the other way round": "decay the other way",
     'state["t"] does not grow, or the hats don\'t get it: it is 1 at the first step, 2 at the next': "t stays 1",
@@ -390,6 +395,12 @@ def check_train_step(answer):
         try:
             loss = call(answer, model, batch, state, RATE, max_norm=MAX_NORM, decay=DECAY)
         except CheckFailed as failure:
+            for part, words in (
+                ("got dict", "the batch's arrays are handed over by name: model.forward(**batch)"),
+                ("not iterable", "what comes from behind is a dictionary: model.backward({'loss': 1.0}, cache)"),
+            ):
+                if "stopped with TypeError" in str(failure) and part in str(failure):
+                    raise CheckFailed(f"{failure}\n  → {words}") from None
             if "NoneType" in str(failure):
                 raise CheckFailed(
                     f"{failure}\n  → gradients are None before `backward` and after `zero_grad`: what came when?"
@@ -421,7 +432,8 @@ def check_train_step(answer):
         losses[:1],
         right_losses[:1],
         "the loss of the first batch",
-        mistakes={"that is the loss times the batch's size; return out.loss": [right_losses[0] * 4]},
+        mistakes={"that is the loss times the batch's size; return out.loss": [right_losses[0] * 4]}
+        | {words: loss[:1] for words, (loss, _, _) in wrong.items() if loss[0] != right_losses[0]},
     )
     same(
         _flat(model, state["m"]),
