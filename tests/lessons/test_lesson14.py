@@ -32,7 +32,12 @@ def greedy_array(next_scores, ids, count, end):
     for _ in range(count):
         ids = np.append(ids, softmax(next_scores(ids).astype("float32")).argmax())
         if ids[-1] == end:
-            return ids
+            break
+    return list(ids)
+
+
+def greedy_in_place(next_scores, ids, count, end):
+    ids[:] = greedy(next_scores, ids, count, end)
     return ids
 
 
@@ -176,9 +181,15 @@ def beams_in_one_list(next_log_p, ids, n, count):
     return running
 
 
+def beams_in_place(next_log_p, ids, n, count):
+    found = beams_of_arrays(next_log_p, ids, n, count)
+    ids.append(0)
+    return found
+
+
 def beams_in_float32(next_log_p, ids, n, count):
     found = beams_of_arrays(next_log_p, ids, n, count)
-    return tuple((np.array(text), np.float32(score)) for text, score in found)
+    return tuple((list(map(np.int64, text)), np.float32(score)) for text, score in found)
 
 
 def attend(q, k, v, past):
@@ -285,6 +296,9 @@ WRONG = {
         "of the prompt": (greedy_of_prompt, "chosen behind the prompt alone"),
         "least likely": (lambda f, *rest: greedy(lambda ids: -f(ids), *rest), "argmax"),
         "one more": (lambda f, ids, count, end: greedy(f, ids, count + 1, end), "one token too many"),
+        "in place": (greedy_in_place, "has changed the list that was passed"),
+        "a tuple": (lambda *inputs: tuple(greedy(*inputs)), "but is a tuple"),
+        "an array": (lambda *inputs: np.array(greedy(*inputs)), "but is an array"),
         "scores for ids": (greedy_with_scores, "np.argmax gives the place"),
         "of the last one": (lambda f, *rest: greedy(lambda ids: f(ids[-1:]), *rest), "behind the last one alone"),
         "until the end": (lambda f, ids, count, end: greedy(f, ids, 33, end), "it went on until the end token"),
@@ -342,6 +356,8 @@ WRONG = {
             lambda *inputs: [(ids, 0.0 * score) for ids, score in beams_of_arrays(*inputs)],
             "are added, not multiplied",
         ),
+        "arrays": (lambda *inputs: [(np.array(ids), s) for ids, s in beams_of_arrays(*inputs)], "but is an array"),
+        "in place": (beams_in_place, "has changed the list that was passed"),
         "one list": (beams_in_one_list, "[*ids, token] makes a new one"),
         "worst first": (lambda *inputs: beams_of_arrays(*inputs)[::-1], "the best one stands first"),
         "best only": (lambda *inputs: beams_of_arrays(*inputs)[:1], "return all n"),

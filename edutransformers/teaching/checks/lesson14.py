@@ -42,11 +42,26 @@ class _Scores:
 
 
 def _ids(got, name: str) -> list[int]:
-    """A list of whole numbers, of whatever kind the answer made it."""
+    """A list of whole numbers, of whatever kind of number they are. The cells below compare it with other lists."""
+    if isinstance(got, (np.ndarray, tuple)):
+        kind = "a tuple" if isinstance(got, tuple) else "an array"
+        raise CheckFailed(
+            f"{name} should be a list of ids, as the prompt is, but is {kind}: list(…) makes a list of it"
+        )
     try:
         return [int(token) for token in np.ravel(got)]
     except (TypeError, ValueError):
         raise CheckFailed(f"{name} should be a list of ids, but is {got!r}") from None
+
+
+def _leaves_prompt_alone(name: str, answer, model, prompt, *rest):
+    given = list(prompt)
+    answer(model, given, *rest)
+    holds(
+        given == prompt,
+        f"{name} has changed the list that was passed, and whoever asks for several texts gets them mixed up\n"
+        "  → begin with a list of your own: ids = list(ids)",
+    )
 
 
 @exercise(lesson=14)
@@ -82,6 +97,7 @@ def check_greedy_decode(answer):
                 ),
             },
         )
+        _leaves_prompt_alone("greedy_decode", answer, model, prompt, count, end)
     model, prompt = _Scores(5), [2, 4]  # as <|endoftext|> stands before a text that is to be written from its beginning
     equal(
         _ids(call(answer, model, prompt, 1, 4), "greedy_decode(…)"),
@@ -279,6 +295,7 @@ def check_beam_search(answer):
                 "the sign is wrong": -scores,
             },
         )
+        _leaves_prompt_alone("beam_search", answer, model, prompt, n, count)
 
 
 def _scored_alike(got, beams) -> bool:
