@@ -177,9 +177,13 @@ def test_outputs_that_no_notebook_may_show(output, words):
 
 
 def test_a_slow_solution(root, monkeypatch, capsys):
-    monkeypatch.setattr("edutransformers.teaching.notebooks.SECONDS", 1)
+    monkeypatch.setattr("edutransformers.teaching.notebooks.CLOCK", "print(61.0)")
     assert make(root) == 1
-    assert "s, and may take 1" in capsys.readouterr().err
+    assert "it took 61 s of the processor, and may take 60" in capsys.readouterr().err
+    monkeypatch.setattr("edutransformers.teaching.notebooks.CLOCK", "print(59.0)")
+    assert make(root) == 0
+    (path,) = (root / "notebooks" / "solutions").glob("*.ipynb")
+    assert "59.0" not in path.read_text(encoding="utf-8")
 
 
 def test_an_exercise_that_is_solved_already(root, capsys):
