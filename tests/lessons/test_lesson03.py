@@ -352,6 +352,81 @@ RIGHT = {
     },
 }
 
+
+def norm_along_axis_1(x, gamma, beta, eps):
+    if x.ndim < 3:
+        return norm(x, gamma, beta, eps)
+    n = (x - x.mean(axis=1, keepdims=True)) / np.sqrt(x.var(axis=1, keepdims=True) + eps)
+    return gamma * n + beta, n, norm(x, gamma, beta, eps)[2]
+
+
+def norm_by(inputs, variance):
+    x, gamma, beta, eps = inputs
+    centred = x - x.mean(axis=-1, keepdims=True)
+    r = 1 / np.sqrt(variance(x, centred)[..., None] + eps)
+    return gamma * centred * r + beta, centred * r, r
+
+
+def _second(results, change):
+    first, second, third = results
+    return first, change(second), third
+
+
+class OneDraw(Dropout):
+    def forward(self, x, generator):
+        mask = (generator.random() >= self.p) / (1 - self.p) * np.ones_like(x)
+        return x * mask, mask
+
+
+class _OwnBackward(Dropout):
+    """Keeps x and the scaled mask; what backward multiplies dy by is `factor`."""
+
+    def forward(self, x, generator):
+        mask = (generator.random(x.shape) >= self.p) / (1 - self.p)
+        return x * mask, (x, mask)
+
+    def backward(self, dy, cache):
+        return dy * self.factor(*cache)
+
+
+class AlwaysTraining(_OwnBackward):
+    def factor(self, x, mask):
+        return mask
+
+
+class ScaledTwice(_OwnBackward):
+    def factor(self, x, mask):
+        return mask / (1 - self.p)
+
+
+class TimesY(_OwnBackward):
+    def factor(self, x, mask):
+        return x * mask
+
+
+def block_with_dy_overwritten(dy, cache, weights, p):
+    right = block_backward(dy.copy(), cache, weights, p)
+    kept = dy.copy()
+    dy *= cache["mask"] / (1 - p) * cache["slope"]
+    return (right[0] - kept + dy, *right[1:])
+
+
+def block_with_df_directly(dy, cache, weights, p):
+    dx, *others = block_backward(dy, cache, weights, p)
+    return (dx - dy + dy * cache["mask"] / (1 - p), *others)
+
+
+def block_with_a_norm_of_two_factors(dy, cache, weights, p):
+    _, *others = block_backward(dy, cache, weights, p)
+    da = dy * cache["mask"] / (1 - p) * cache["slope"]
+    return (dy + da @ weights["W"] * weights["gamma"] * cache["r"], *others)
+
+
+def block_with_db_along_rows(dy, cache, weights, p):
+    dx, dW, _, dgamma, dbeta = block_backward(dy, cache, weights, p)
+    return dx, dW, (dy * cache["mask"] / (1 - p) * cache["slope"]).sum(axis=1), dgamma, dbeta
+
+
 WRONG = {
     "layer_norm": {
         "over the batch": (norm_over_the_batch, "go over the batch, axis=0"),
@@ -362,6 +437,11 @@ WRONG = {
         "no mean": (norm_with(mean=lambda x: 0), "the mean isn't subtracted"),
         "no ε": (norm_with(r=lambda v, eps: 1 / np.sqrt(v)), "ε is missing"),
         "no γ and β": (norm_with(affine=lambda n, gamma, beta: n), "γ and β are missing"),
+        "another ε": (lambda x, gamma, beta, eps: norm(x, gamma, beta, 1e-5), "isn't the `eps` that was passed"),
+        "along axis 1": (norm_along_axis_1, "the statistics go"),
+        "a sum": (lambda *inputs: norm_by(inputs, lambda x, c: (c * c).sum(-1)), "the variance is a sum"),
+        "squares of x": (lambda *inputs: norm_by(inputs, lambda x, c: (x * x).mean(-1)), "the squares are those of x"),
+        "n with γ": (lambda *inputs: _second(norm(*inputs), lambda n: n * inputs[1]), "γ is in it"),
         "β first": (norm_with(affine=lambda n, gamma, beta: gamma * (n + beta)), "before the multiplication"),
         "r without its axis": (norm_without_keepdims, "keep an axis (keepdims=True)"),
         "r upside down": (
@@ -386,6 +466,27 @@ WRONG = {
             dx_instead(lambda dy, n, r, gamma: r * (dy * gamma - n * mean(dy * gamma * n))),
             "the way through the mean is missing",
         ),
+        "one sign": (
+            dx_instead(lambda dy, n, r, gamma: r * (dy * gamma - mean(dy * gamma) + n * mean(dy * gamma * n))),
+            "the last correction is added",
+        ),
+        "brackets": (
+            dx_instead(lambda dy, n, r, gamma: r * dy * gamma - mean(dy * gamma) - n * mean(dy * gamma * n)),
+            "r multiplies dn only",
+        ),
+        "dγ without dy": (
+            lambda *inputs: _second(norm_backward(*inputs), lambda _: inputs[1].reshape(-1, len(inputs[3])).sum(0)),
+            "dy is missing",
+        ),
+        "dγ along the rows": (
+            lambda *inputs: _second(norm_backward(*inputs), lambda _: (inputs[0] * inputs[1]).sum(-1)),
+            "it goes over the rows",
+        ),
+        "dβ along the rows": (
+            lambda *inputs: (*norm_backward(*inputs)[:2], inputs[0].sum(-1)),
+            "it goes over the rows",
+        ),
+        "dβ = 1": (lambda *inputs: (*norm_backward(*inputs)[:2], np.ones_like(inputs[3])), "∂y/∂β alone"),
         "divided by r": (
             dx_instead(lambda dy, n, r, gamma: norm_backward(dy, n, r, gamma)[0] / r**2),
             "it is divided by r",
@@ -402,6 +503,20 @@ WRONG = {
             lambda x: (x * 0.5 * (1 + np.vectorize(math.erf)(x)), gelu_by_math(x)[1]),
             "erf wants x/√2, not x",
         ),
+        "erf(x/2)": (
+            lambda x: (x * 0.5 * (1 + np.vectorize(math.erf)(x / 2)), gelu_by_math(x)[1]),
+            "erf wants x/√2, not x/2",
+        ),
+        "no bracket": (
+            lambda x: (x * 0.5 * 1 + np.vectorize(math.erf)(x / 2**0.5), gelu_by_math(x)[1]),
+            "a bracket is missing",
+        ),
+        "2π": (slope_with(lambda x, cdf, bell: cdf + x * bell / math.sqrt(2 * math.pi)), "it is √(2π)"),
+        "√2·π": (
+            slope_with(lambda x, cdf, bell: cdf + x * bell * math.pi * math.sqrt(math.pi)),
+            "√(2π) is (2 * np.pi)",
+        ),
+        "growing": (slope_with(lambda x, cdf, bell: cdf + x * np.exp(x * x) * bell), "φ grows"),
         "Φ as y": (lambda x: (gelu(x) / x, gelu_by_math(x)[1]), "that is Φ(x); GELU is x·Φ(x)"),
         "Φ as slope": (slope_with(lambda x, cdf, bell: cdf), "x·φ(x) comes in addition"),
         "no x": (slope_with(lambda x, cdf, bell: cdf + bell), "x is missing before φ(x)"),
@@ -423,6 +538,10 @@ WRONG = {
         "new mask in backward": (NewMaskInBackward, "don't draw a mask in backward"),
         "no scale in backward": (NoScaleInBackward, "the factor 1/(1 − p) is missing"),
         "no mask in backward": (NoMaskInBackward, "what was dropped gets no gradient"),
+        "never in evaluation": (AlwaysTraining, "look at self.training"),
+        "one draw for all": (OneDraw, "with one draw for each number"),
+        "scaled twice in backward": (ScaledTwice, "is in it twice"),
+        "times y in backward": (TimesY, "it is multiplied by x or y"),
         "scaled in evaluation": (AlwaysScaled, "it is still divided by 1 − p"),
         "only y": (OnlyTheOutput, "expected 2 things"),
     },
@@ -434,6 +553,11 @@ WRONG = {
         "no dropout": (block_with(da=lambda dy, c, p: dy * c["slope"]), "the dropout is missing"),
         "no slope": (block_with(da=lambda dy, c, p: dy * c["mask"] / (1 - p)), "GELU's slope is missing"),
         "W transposed": (block_with(dh=lambda da, W: da @ W.T), "W is transposed"),
+        "dy overwritten": (block_with_dy_overwritten, "da, not dy, is added"),
+        "df directly": (block_with_df_directly, "df, not dy, is added"),
+        "1 directly": (block_with(dx=lambda dy, dx, dh: 1 + dx), "not 1"),
+        "a norm of two factors": (block_with_a_norm_of_two_factors, "more than the factors γ and r"),
+        "db along the rows": (block_with_db_along_rows, "one bias serves all rows"),
         "no norm": (block_with(dx=lambda dy, dx, dh: dy + dh), "the layer norm's backward is missing"),
         "dW transposed": (block_with(dW=lambda da, c: c["h"].T @ da), "transposed"),
         "dW of n": (block_with(dW=lambda da, c: da.T @ c["n"]), "after γ and β, not n"),

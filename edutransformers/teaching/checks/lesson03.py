@@ -33,7 +33,11 @@ def check_layer_norm(answer):
             ),
             "the root is missing: it is divided by the variance": affine(centred / (variance + eps)),
             "the mean isn't subtracted": affine(x * r),
-            "ε is missing under the root": affine(centred / np.sqrt(variance)),
+            "ε is missing under the root, or isn't the `eps` that was passed": affine(centred / np.sqrt(variance)),
+            "the variance is a sum; it is the mean of the squares": affine(centred / np.sqrt(D * variance + eps)),
+            "the squares are those of x; the variance is the mean of (x − μ)²": affine(
+                centred / np.sqrt((x * x).mean(axis=-1, keepdims=True) + eps)
+            ),
             "γ and β are missing: that is n": n,
             "γ is missing": n + beta,
             "β is missing": gamma * n,
@@ -44,12 +48,20 @@ def check_layer_norm(answer):
             mistakes["the statistics go over the batch, axis=0; each row has its own: axis=-1"] = affine(
                 (x - x.mean(axis=0)) / np.sqrt(x.var(axis=0) + eps)
             )
+        if len(shape) == 3:
+            mistakes["the statistics go along axis 1; a row lies along the last axis: axis=-1"] = affine(
+                (x - x.mean(axis=1, keepdims=True)) / np.sqrt(x.var(axis=1, keepdims=True) + eps)
+            )
         same_all(
             call(answer, x, gamma, beta, eps),
             {"y": y, "n": n, "r": r},
             {
                 "y": mistakes,
-                "n": {"that is y: n comes before γ and β": y, "that is x − μ: the factor r is missing": centred},
+                "n": {
+                    "that is y: n comes before γ and β": y,
+                    "γ is in it; n comes before γ and β": gamma * n,
+                    "that is x − μ: the factor r is missing": centred,
+                },
                 "r": {
                     "that is the standard deviation; r is 1 over it": 1 / r,
                     "that is the variance": variance,
@@ -107,6 +119,8 @@ def check_layer_norm_backward(answer):
             * (dn - dn.sum(axis=-1, keepdims=True) - n * (dn * n).sum(axis=-1, keepdims=True)),
             "the factor n in front of the last mean is missing": r * (dn - mean(dn) - mean(dn * n)),
             "the last mean is of dn alone; it is the mean of dn·n": r * (dn - mean(dn) - n * mean(dn)),
+            "the last correction is added; both are subtracted": r * (dn - mean(dn) + n * mean(dn * n)),
+            "r multiplies dn only; it stands in front of the whole bracket": r * dn - mean(dn) - n * mean(dn * n),
             "both corrections are added; they are subtracted": r * (dn + mean(dn) + n * mean(dn * n)),
         }
         if dx.size > D:
@@ -116,8 +130,14 @@ def check_layer_norm_backward(answer):
         dgamma_mistakes = {
             "dγ and dβ have changed places": dbeta,
             "it has γ in it: y = γ·n + β, so ∂y/∂γ is n, and dy comes from behind": (dn * n).sum(axis=rows),
+            "dy is missing: what comes from behind multiplies n": n.sum(axis=rows),
+            "the sum goes along the rows; it goes over the rows, all axes but the last": (dy * n).sum(axis=-1),
         }
-        dbeta_mistakes = {"it has γ in it: ∂y/∂β is 1": dn.sum(axis=rows)}
+        dbeta_mistakes = {
+            "it has γ in it: ∂y/∂β is 1": dn.sum(axis=rows),
+            "that is ∂y/∂β alone; dy multiplies it": np.ones(D),
+            "the sum goes along the rows; it goes over the rows, all axes but the last": dy.sum(axis=-1),
+        }
         if dx.size > D:
             dgamma_mistakes["that is the mean over the rows; a gradient is the sum over all uses"] = (dy * n).mean(
                 axis=rows
@@ -148,6 +168,8 @@ def check_gelu_and_slope(answer):
                     "that is the tanh form, GPT-2's; here the exact one is meant, with erf": tanh_y,
                     "that is x·σ(1.702 x), a stand-in for GELU; here the exact one is meant, with erf": quick_y,
                     "erf wants x/√2, not x": 0.5 * x * (1 + erf(x)),
+                    "erf wants x/√2, not x/2": 0.5 * x * (1 + erf(x / 2)),
+                    "a bracket is missing: ½ x multiplies the sum 1 + erf(x/√2)": 0.5 * x + erf(x / 2**0.5),
                     "that is Φ(x); GELU is x·Φ(x)": cdf,
                     "the ½ is missing": 2 * y,
                     "that is ReLU": np.maximum(x, 0),
@@ -158,6 +180,12 @@ def check_gelu_and_slope(answer):
                     "that is x·φ(x) alone: by the product rule Φ(x) comes in addition": x * bell,
                     "x is missing before φ(x)": cdf + bell,
                     "φ lacks its factor 1/√(2π)": cdf + x * bell * np.sqrt(2 * np.pi),
+                    "φ is divided by 2π; it is √(2π)": cdf + x * bell / np.sqrt(2 * np.pi),
+                    "that is √2·π, or divided by √2 and multiplied by π; √(2π) is (2 * np.pi) ** 0.5": (
+                        cdf + x * np.exp(-x * x / 2) / np.sqrt(2) * np.pi
+                    ),
+                    "φ grows: (-x)**2 is +x²; the minus belongs outside, -(x**2)": cdf
+                    + x * np.exp(x * x / 2) / np.sqrt(2 * np.pi),
                     "φ has exp(−x²); it is exp(−x²/2)": cdf + x * np.exp(-x * x) / np.sqrt(2 * np.pi),
                     "that is the slope of the tanh form; y is the exact form, and the two must belong together": (
                         tanh_slope
@@ -191,7 +219,8 @@ def check_dropout_layer(answer):
         },
     )
     dropped = 1 - keep.mean()
-    holds(dropped > 0, f"no number was dropped with p = {p:.2f}\n  → is the mask applied in training mode?")
+    holds(dropped > 0, f"no number was dropped with p = {p:.2f}\n  → {_one_draw}")
+    holds(dropped < 1, f"all numbers were dropped with p = {p:.2f}\n  → {_one_draw}")
     uneven = max(abs(keep.mean(axis=0) - keep.mean()).max(), abs(keep.mean(axis=1) - keep.mean()).max())
     holds(
         uneven < 0.5, "whole rows or columns were dropped together\n  → the mask has the shape of x: one draw a number"
@@ -218,6 +247,11 @@ def check_dropout_layer(answer):
         "the factor 1/(1 − p) is missing: it is in the forward pass, so it is in the backward pass": [
             np.where(keep, dy, 0)
         ],
+        "the factor 1/(1 − p) is in it twice": [np.where(keep, dy / (1 - p) ** 2, 0)],
+        "it is multiplied by x or y; y is x times a constant, so the slope is that constant alone": [
+            dy * y,
+            dy * y / (1 - p),
+        ],
     }
     _gradient_is(call(layer.backward, dy, cache), np.where(keep, dy / (1 - p), 0), mistakes, "dx of the first forward")
     _gradient_is(
@@ -225,13 +259,25 @@ def check_dropout_layer(answer):
     )
     layer.training = False
     y, cache = _results(call(layer.forward, x, generator), "y, cache")
-    same(y, x, "y with training = False", mistakes={"it is still divided by 1 − p": x / (1 - p)})
+    survivors = np.asarray(y) != 0 if np.shape(y) == x.shape else False
+    same(
+        y,
+        x,
+        "y with training = False",
+        mistakes={
+            "it is still divided by 1 − p": x / (1 - p),
+            "numbers are still dropped: look at self.training": np.where(survivors, x / (1 - p), 0),
+        },
+    )
     same(
         call(layer.backward, dy, cache),
         dy,
         "dx with training = False",
         mistakes={"it is still divided by 1 − p": dy / (1 - p)},
     )
+
+
+_one_draw = "is the mask applied in training, with one draw for each number, generator.random(x.shape)?"
 
 
 def _share_is(dropped, p):
@@ -286,6 +332,11 @@ def check_residual_block_backward(answer):
                 "dx": {
                     "the direct way is missing: y = x + …, so dy itself is a part of dx": inner,
                     "only the direct way is there": dy,
+                    "df, not dy, is added as the direct way; was dy overwritten? `df = dy` is no copy": (df + inner),
+                    "da, not dy, is added as the direct way; was dy overwritten? `df = dy` is no copy": (da + inner),
+                    "the direct way brings dy, not 1": 1 + inner,
+                    "layer norm's backward is more than the factors γ and r": dy
+                    + da @ weights["W"] * weights["gamma"] * r,
                     "the two ways are multiplied; two uses of x mean a sum": dy * inner,
                     "the factor 1/(1 − p) of the dropout is missing": dy + no_scale,
                     "the dropout's mask is missing": dy + no_dropout / (1 - p),
@@ -304,7 +355,11 @@ def check_residual_block_backward(answer):
                     "GELU's slope is missing": df.T @ h,
                     "the linear layer's input is h, not x": da.T @ x,
                 },
-                "db": {"GELU's slope is missing": df.sum(axis=0), "that is the mean over the rows": da.mean(axis=0)},
+                "db": {
+                    "the sum goes along the rows; one bias serves all rows: axis=0": da.sum(axis=1),
+                    "GELU's slope is missing": df.sum(axis=0),
+                    "that is the mean over the rows": da.mean(axis=0),
+                },
                 "dgamma": {"dγ and dβ have changed places": dbeta},
             },
             sizes={"B": B, "D": D},
