@@ -202,6 +202,22 @@ def heatmaps(values: Sequence, titles: Sequence[str], labels=None, xlabel: str =
     return figure
 
 
+def _scale(ax, x, logarithmic: str) -> None:
+    """Logarithmic axes with readable numbers, and no halves on an axis of whole numbers."""
+    from matplotlib import ticker
+
+    for name, axis in (("x", ax.xaxis), ("y", ax.yaxis)):
+        if name in logarithmic:
+            getattr(ax, f"set_{name}scale")("log")
+            low, high = axis.get_view_interval()
+            if high < 100 * low:  # of less than two decades matplotlib would write every tick, one over the other
+                axis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+                axis.set_major_formatter(ticker.FuncFormatter(lambda number, _: f"{number:g}"))
+                axis.set_minor_formatter(ticker.NullFormatter())
+    if "x" not in logarithmic and np.array_equal(x, np.round(x)):
+        ax.xaxis.set_major_locator(ticker.MaxNLocator(integer=True))
+
+
 def curves(x, lines: dict[str, Sequence[float]], xlabel: str, ylabel: str, title: str, logarithmic: str = ""):
     """Some curves over one axis, told apart by their dashes as well as by their colour.
 
@@ -216,10 +232,7 @@ def curves(x, lines: dict[str, Sequence[float]], xlabel: str, ylabel: str, title
             ax.plot(x, values, color=color, linestyle=dashes, linewidth=1.8, label=name)
         if len(lines) > 1:
             ax.legend(frameon=False, fontsize=8)
-        if "x" in logarithmic:
-            ax.set_xscale("log")
-        if "y" in logarithmic:
-            ax.set_yscale("log")
+        _scale(ax, x, logarithmic)
         ax.set_xlabel(xlabel)
         ax.set_ylabel(ylabel)
         ax.set_title(title)
@@ -240,10 +253,7 @@ def points(
         ax.plot(x, y, "o-" if joined else "o", color=BLUE, linewidth=0.8, markersize=5)
         for at_x, at_y, label in zip(x, y, labels):
             ax.annotate(label, (at_x, at_y), (6, 4), textcoords="offset points", fontsize=8, color=INK)
-        if "x" in logarithmic:
-            ax.set_xscale("log")
-        if "y" in logarithmic:
-            ax.set_yscale("log")
+        _scale(ax, x, logarithmic)
         ax.margins(0.1)
         ax.set_xlabel(xlabel)
         ax.set_ylabel(ylabel)

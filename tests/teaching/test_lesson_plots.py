@@ -85,6 +85,17 @@ def test_curves_differ_in_more_than_colour():
     is_drawn(figure)
 
 
+def test_axes_have_numbers_that_can_be_read():
+    """Layers are counted in whole numbers; less than two decades are marked at 1, 2 and 5, plainly written."""
+    figure = lesson_plots.curves(range(1, 6), {"a": [3, 4, 5, 7, 30]}, "layer", "size", "t", logarithmic="y")
+    figure.canvas.draw()
+    (ax,) = figure.axes
+    assert all(float(tick).is_integer() for tick in ax.get_xticks())
+    shown = {text.get_text() for text in ax.get_yticklabels()}
+    assert {"5", "10", "20"} <= shown
+    assert not [text.get_text() for text in ax.get_yticklabels(minor=True) if text.get_text()]
+
+
 def test_points_are_labelled():
     figure = lesson_plots.points([1, 2, 8], [3, 2, 1], ["a", "b", "c"], "time", "memory", "t", logarithmic="x")
     (ax,) = figure.axes
