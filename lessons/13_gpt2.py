@@ -123,16 +123,16 @@ plots.show(
 # BERT computes $\text{norm}(x + f(x))$: the shortcut ends in a norm, 2L times on the way from the words to the head.
 # GPT-2 moves the norm onto the branch:
 #
-# $$a = x + \text{attention}(\text{norm}_1(x)), \qquad y = a + \text{feed\_forward}(\text{norm}_2(a))$$
+# $$a = x + \text{attention}(\text{norm}_1(x)), \qquad y = a + \operatorname{FF}(\text{norm}_2(a))$$
 #
 # Now the sums form one unbroken line from the first vector to the last: each part reads a normed copy and *adds* its
 # result. People call that line the **residual stream**. Nothing on it squeezes the values, so one last norm stands in
 # front of the head. What is it good for? Look at the way back.
 #
-# **Step 1, a sum.** For $y = a + u$ with $u = \text{feed\_forward}(\text{norm}_2(a))$, the number $a$ reaches the loss in
+# **Step 1, a sum.** For $y = a + u$ with $u = \operatorname{FF}(\text{norm}_2(a))$, the number $a$ reaches the loss in
 # two ways: directly, and through $u$. The chain rule adds the ways:
 #
-# $$\texttt{da} \;=\; \underbrace{\texttt{dy}}_{\text{the shortcut}} \;+\; \underbrace{\text{norm}_2^{\leftarrow}\big(\text{feed\_forward}^{\leftarrow}(\texttt{dy})\big)}_{\text{the branch, its last part first}}$$
+# $$\texttt{da} \;=\; \underbrace{\texttt{dy}}_{\text{the shortcut}} \;+\; \underbrace{\text{norm}_2^{\leftarrow}\big(\operatorname{FF}^{\leftarrow}(\texttt{dy})\big)}_{\text{the branch, its last part first}}$$
 #
 # where $f^{\leftarrow}$ stands for the backward pass of $f$: it takes the gradient of $f$'s output and gives that of its
 # input.
