@@ -23,6 +23,7 @@ _HOME = {  # public name -> the file it lives in; imported when first asked for
     "MismatchedSizesError": "errors",
     "LazyTensor": "tensors",
     "PushToHub": "sharing",
+    "push_to_hub": "sharing",
     "load_config": "config_file",
     "load_model": "load",
     "read_checkpoint": "read",

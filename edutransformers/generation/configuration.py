@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from ..checkpoints.sharing import PushToHub
 from ..logging import get_logger
 
 logger = get_logger(__name__)
@@ -76,7 +75,7 @@ OF_SAMPLING = ("temperature", "top_k", "top_p", "min_p", "typical_p", "epsilon_c
 FILE = "generation_config.json"
 
 
-class GenerationConfig(PushToHub):
+class GenerationConfig:
     """The settings of `generate`, by the original's names and with its defaults.
 
     max_length, max_new_tokens   tokens at most: with the prompt, or without it (which outranks the former)
@@ -197,6 +196,12 @@ class GenerationConfig(PushToHub):
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / FILE).write_text(self.to_json_string(), encoding="utf-8")
+
+    def push_to_hub(self, repo_id: str, **options) -> str:
+        """Upload what `save_pretrained` writes to a repository of the hub; see `checkpoints.push_to_hub`."""
+        from ..checkpoints.sharing import push_to_hub
+
+        return push_to_hub(self, repo_id, **options)
 
     def to_dict(self) -> dict:
         return copy.deepcopy(self.__dict__)

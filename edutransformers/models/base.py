@@ -5,14 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from ..backend import array_module, default_generator
-from ..checkpoints.sharing import PushToHub
 from ..layers import Linear
 from ..module import Module, initializing, skip_initialization
 from .configuration import PretrainedConfig
 from .resizing import resize_vocabulary, resized_vocabulary
 
 
-class PreTrainedModel(Module, PushToHub):
+class PreTrainedModel(Module):
     """A model with a config, weights that can be drawn, loaded and saved, and outputs by name.
 
     A subclass creates its layers in `build(config)`; the constructor calls it, ties shared weights, and draws the
@@ -124,6 +123,12 @@ class PreTrainedModel(Module, PushToHub):
         from ..checkpoints.load import save_model
 
         save_model(self, folder, **kwargs)
+
+    def push_to_hub(self, repo_id: str, **options) -> str:
+        """Upload what `save_pretrained` writes to a repository of the hub; see `checkpoints.push_to_hub`."""
+        from ..checkpoints.sharing import push_to_hub
+
+        return push_to_hub(self, repo_id, **options)
 
 
 def add_gradients(*gradients):

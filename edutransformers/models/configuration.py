@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 
-from ..checkpoints.sharing import PushToHub
 from ..logging import get_logger
 
 logger = get_logger(__name__)
@@ -14,7 +13,7 @@ logger = get_logger(__name__)
 _NOT_COMPARED = ("transformers_version", "_name_or_path", "_commit_hash", "_attn_implementation", "dtype")
 
 
-class PretrainedConfig(PushToHub):
+class PretrainedConfig:
     """A model's hyperparameters as attributes. Subclasses name theirs, with the original's names and defaults.
 
     Unknown keyword arguments become attributes too, so a config.json of any version keeps all its fields when it is
@@ -164,3 +163,9 @@ class PretrainedConfig(PushToHub):
         from ..checkpoints.load import save_config
 
         save_config(self, folder, **kwargs)
+
+    def push_to_hub(self, repo_id: str, **options) -> str:
+        """Upload what `save_pretrained` writes to a repository of the hub; see `checkpoints.push_to_hub`."""
+        from ..checkpoints.sharing import push_to_hub
+
+        return push_to_hub(self, repo_id, **options)
