@@ -39,6 +39,10 @@ class ClassificationLoss(Module):
 
     def _choose(self, logits, labels):
         kind, count = self.config.problem_type, logits.shape[-1]
+        if labels.dtype.kind not in "biuf":
+            raise TypeError(
+                f"labels are an array of {labels.dtype}: expected numbers; config.label2id says which is whose"
+            )
         if kind is None:
             whole = labels.dtype.kind in "iu"
             kind = "regression" if count == 1 else "single_label_classification" if whole else "multi_label"

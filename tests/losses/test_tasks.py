@@ -67,6 +67,8 @@ def test_chooses_by_the_originals_rule(rng, name):
 
 
 def test_classification_errors():
+    with pytest.raises(TypeError, match=r"labels are an array of <U3: expected numbers; config.label2id says which"):
+        classification()()(np.zeros((2, 4)), np.array(["cat", "dog"]))
     with pytest.raises(ValueError, match=r"labels have shape \(3,\), expected \(3, 4\) numbers for regression"):
         classification("regression")()(np.zeros((3, 4)), np.zeros(3))
     with pytest.raises(ValueError, match=r"labels have shape \(2,\), expected \(3,\)"):

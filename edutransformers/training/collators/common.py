@@ -74,8 +74,8 @@ def stack(name: str, features: list) -> np.ndarray:
         array = np.stack([np.asarray(feature[name]) for feature in features])
     except (ValueError, KeyError) as error:
         raise ValueError(
-            f"the items' {name!r} make no array ({error}): texts of different lengths need "
-            "DataCollatorWithPadding(tokenizer)"
+            f"the items' {name!r} make no array ({error}): what differs in length has to be padded, texts by "
+            "DataCollatorWithPadding(tokenizer), sounds by a collator that calls the feature extractor"
         ) from error
     return (
         array.astype(np.float32)
