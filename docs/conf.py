@@ -49,6 +49,7 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.viewcode",
     "sphinx.ext.mathjax",
+    "honest_pages",
     "local_mathjax",
     "plain_docstrings",
 ]
