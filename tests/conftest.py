@@ -1,17 +1,23 @@
 """Fixtures that all tests share, and what is not collected where its libraries are missing."""
 
 import ast
+import os
 import re
 import signal
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
-import numpy as np
-import pytest
+# Several test processes share the cores (`-n auto`): one thread of NumPy's each, before NumPy is imported and reads this.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
+        os.environ.setdefault(variable, "1")
 
-from edutransformers import cupy_usable, speed
-from tests import fakecupy
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
+
+from edutransformers import cupy_usable, speed  # noqa: E402
+from tests import fakecupy  # noqa: E402
 
 # A shell starts what shall run in the background with Ctrl-C ignored; tests of interruptions need it as it is else.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

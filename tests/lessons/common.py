@@ -18,7 +18,7 @@ import pytest
 from edutransformers.teaching.checker import CheckFailed, Exercise
 
 LESSONS = Path(__file__).resolve().parents[2] / "lessons"
-TIMES = 5  # each answer is checked so often, as the inputs are drawn anew
+TIMES = 3  # each answer is checked so often, as the inputs are drawn anew
 
 
 def in_float32(function):
