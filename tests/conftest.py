@@ -8,16 +8,16 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
-# Several test processes share the cores (`-n auto`): one thread of NumPy's each, before NumPy is imported and reads this.
+# Several test processes share the cores (`-n auto`): one thread of NumPy's each, said before NumPy is imported.
 if "PYTEST_XDIST_WORKER" in os.environ:
     for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
         os.environ.setdefault(variable, "1")
 
-import numpy as np  # noqa: E402
-import pytest  # noqa: E402
+import numpy as np
+import pytest
 
-from edutransformers import cupy_usable, speed  # noqa: E402
-from tests import fakecupy  # noqa: E402
+from edutransformers import cupy_usable, speed
+from tests import fakecupy
 
 # A shell starts what shall run in the background with Ctrl-C ignored; tests of interruptions need it as it is else.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
