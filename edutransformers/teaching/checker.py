@@ -393,6 +393,16 @@ def holds(truth: bool, otherwise: str) -> None:
         raise CheckFailed(otherwise)
 
 
+def finite(answer: Callable, inputs: tuple, otherwise: str) -> np.ndarray:
+    """`answer(*inputs)`, whose numbers are neither nan nor infinite, or CheckFailed with the words `otherwise`.
+
+    For inputs at the edge, such as a row of zeros that is divided by its length. NumPy's warnings are kept silent."""
+    with np.errstate(all="ignore"):
+        got = np.asarray(call(answer, *inputs))
+    holds(got.dtype.kind not in "fc" or bool(np.isfinite(got).all()), otherwise)
+    return got
+
+
 def _numbers(got, name: str) -> np.ndarray:
     try:
         array = to_numpy(got) if hasattr(got, "shape") else np.asarray(got)

@@ -165,18 +165,21 @@ def backward_that_makes_all_first(dy, layers, kept, size):
     return dy
 
 
-def backward_with(order_of_segments, order_of_layers, generator_for):
+def backward_with(order_of_segments, order_of_layers, generator_for, order_of_caches=None, passed_on=True):
+    """backward_in_segments with parts exchanged; `passed_on=False` gives each layer the dy that came in."""
+
     def answer(dy, layers, kept, size):
+        dx = dy
         for number in order_of_segments(range(len(kept))):
             segment = layers[number * size : (number + 1) * size]
             x, generator = kept[number]
-            generator, pairs = generator_for(generator), []
+            generator, caches = generator_for(generator), []
             for layer in segment:
                 x, cache = layer.forward(x, generator)
-                pairs.append((layer, cache))
-            for layer, cache in order_of_layers(pairs):
-                dy = layer.backward(dy, cache)
-        return dy
+                caches.append(cache)
+            for layer, cache in zip(order_of_layers(segment), (order_of_caches or order_of_layers)(caches)):
+                dx = layer.backward(dx if passed_on else dy, cache)
+        return dx
 
     return answer
 
@@ -241,30 +244,6 @@ def backward_that_pops(dy, layers, kept, size):
     while kept:
         dy = backward_in_segments(dy, layers[(len(kept) - 1) * size : len(kept) * size], [kept.pop()], size)
     return dy
-
-
-def backward_with_first_caches(dy, layers, kept, size):
-    while kept:
-        x, generator = kept.pop()
-        segment, caches = layers[len(kept) * size : (len(kept) + 1) * size], []
-        for layer in segment:
-            x, cache = layer.forward(x, generator)
-            caches.append(cache)
-        for layer in reversed(segment):
-            dy = layer.backward(dy, caches.pop(0))
-    return dy
-
-
-def backward_not_passed_on(dy, layers, kept, size):
-    while kept:
-        x, generator = kept.pop()
-        segment, caches = layers[len(kept) * size : (len(kept) + 1) * size], []
-        for layer in segment:
-            x, cache = layer.forward(x, generator)
-            caches.append(cache)
-        for layer in reversed(segment):
-            dx = layer.backward(dy, caches.pop())
-    return dx
 
 
 def accumulate_with_total(loss_and_gradient, parts, count, total=None):
@@ -335,7 +314,6 @@ WRONG = {
             "is not as it was before",
         ),
         "copies passed on": (forward_that_passes_copies_on, "every segment drops the same numbers"),
-        "copy.copy": (lambda *inputs: forward_that_keeps(*inputs, what=copy.copy), "draws from the same source"),
         "the last layer of a segment": (forward_that_keeps_the_last, "the input of the segment's last layer"),
         "a copy for each layer": (forward_that_always_copies, "every layer drops the same numbers"),
         "after a layer": (forward_that_keeps_after_a_layer, "keep x before"),
@@ -351,8 +329,11 @@ WRONG = {
             backward_with(back, back, lambda generator: np.random.default_rng(0)),
             "other numbers were dropped",
         ),
-        "caches from the wrong end": (backward_with_first_caches, "that was made last: caches.pop()"),
-        "dy not passed on": (backward_not_passed_on, "each layer got the dy that came in"),
+        "caches from the wrong end": (
+            backward_with(back, back, itself, order_of_caches=forth),
+            "that was made last: caches.pop()",
+        ),
+        "dy not passed on": (backward_with(back, back, itself, passed_on=False), "each layer got the dy that came in"),
         "all caches first": (backward_that_makes_all_first, "caches existed at one time"),
         "dy returned": (
             lambda dy, layers, kept, size: (backward_in_segments(dy, layers, kept, size), dy)[1],
@@ -386,5 +367,21 @@ WRONG = {
         "gradient not added": (accumulate_without_adding, "gradient = gradient + …"),
     },
 }
+
+
+def copies_share_their_source():
+    """Whether copy.copy makes a generator that draws from the first one's source: in NumPy 2 it does, in 1.26 not."""
+    generator = np.random.default_rng(0)
+    return copy.copy(generator).bit_generator is generator.bit_generator
+
+
+def keeps_a_flat_copy(*inputs):
+    return forward_that_keeps(*inputs, what=copy.copy)
+
+
+if copies_share_their_source():
+    WRONG["forward_in_segments"]["copy.copy"] = keeps_a_flat_copy, "draws from the same source"
+else:
+    RIGHT["forward_in_segments"]["copy.copy"] = keeps_a_flat_copy
 
 test_right, test_wrong, test_complete = suite_of(11, RIGHT, WRONG)
