@@ -500,7 +500,8 @@ class Reader(Module):
         self.layer = PreNormLayer(config)
         self.norm = LayerNorm(D)
         self.head = Linear(D, config.vocab_size)
-        self.initialize_now(generator)
+        for module in self.modules():  # all weights drawn anew, so that the seed decides them
+            module.initialize(generator)
 
     def forward(self, frames, real):
         (x, _), projection_cache = self.projection.forward(frames)
@@ -545,8 +546,8 @@ print(f"the worst is {worst.name}, with a relative error of {worst.error:.0e}")
 # * 4.5. More than nine of ten frames will be blank; with 0 for the other ten scores, a bias of 4.5 gives the blank
 #   $e^{4.5}/(e^{4.5} + 10) = 0.9$ from the first step on.
 #
-# The learning rate rises over 20 steps, and falls to 0 towards the end (lesson 10). We watch the
-# recording from the beginning of this lesson: 3, 1, 4, said by an unseen voice.
+# The learning rate rises over 20 steps, and falls to 0 towards the end (lesson 10). We watch the recording
+# from the beginning of this lesson: 3, 1, 4, said by an unseen voice.
 
 # %%
 STEPS, LR = 220, 0.0015
@@ -567,12 +568,13 @@ def fresh_reader(bias_of_blank):
 
 
 def look(reader):
-    """The loss on unseen voices, and the probabilities (T, V) of the watched sequence."""
+    """The loss on unseen voices, the probabilities (T, V) of the watched sequence, and the test's logits."""
     with inference_mode():
         x, y, frames, labels, real = test_batch
-        loss, _ = loss_function.forward(reader(x, real), y, frames, labels)
+        logits = reader(x, real)
+        loss, _ = loss_function.forward(logits, y, frames, labels)
         x, *_, real = collate([watched])
-        return float(loss), softmax(reader(x, real)[0])
+        return float(loss), softmax(reader(x, real)[0]), logits
 
 
 def learn(reader, until):
@@ -614,8 +616,8 @@ plots.show(
 )  # fmt: skip
 
 # %% [markdown]
-# From 0 it takes some thirty steps to learn to say blank, and then it stays where it is. Why? It learned that in its first steps
-# with *all* of its weights: what all frames have in common grew, until every frame said blank. The last norm gives every
+# From 0 it takes some thirty steps to learn to say blank, and then it stays where it is. Why? It learned that in its first
+# steps with *all* of its weights: what all frames have in common grew, until every frame said blank. The last norm gives every
 # frame's vector one length, so what tells the frames apart became small beside it, and with it the gradient that would
 # make more of it. From 4.5 there was nothing of the kind to learn. (Leave the last norm out, forward and backward, and
 # the other run gets off the plateau as well.) The library begins with 0, as the original does, and waits.
@@ -747,7 +749,8 @@ for text, probability in prefix_beam_search(by_hand, 2):
 # **Counting mistakes.** The usual measure is the **character error rate**: the fewest characters to insert, delete or
 # change until the read text is the right one, divided by how many characters are right. (The fewest are found by a table
 # once more: of the first $i$ and the first $j$ characters it is the least of three: delete one, insert one, change one
-# if they differ.) Here are the sequences of unseen voices, read by your reader in both ways.
+# if they differ.) Here are the sequences of unseen voices, read in both
+# ways: by your reader, and by what it was half-way, when it was far from sure.
 
 # %%
 from edutransformers.audio import ctc_beam_search
@@ -758,19 +761,18 @@ def text_of(tokens):
     return "".join(str(k - 1) for k in tokens)
 
 
-x, _, frames, _, real = test_batch
-logits = reader(x, real)
 wanted = [text_of(labels) for _, labels in test]
-best_path, best_text = [], []
-for row, n in zip(logits, frames):
-    y = softmax(row[:n].astype("float64"))
-    best_path.append(text_of(collapse_path(y.argmax(axis=1))))
-    best_text.append(text_of(prefix_beam_search(y, 8)[0][0]))
-assert best_text[0] == text_of(ctc_beam_search(logits[0, : frames[0]], beam_width=8)[0].tokens)
-print(f"best path           {character_error_rate(best_path, wanted):6.1%}")
-print(f"prefix beam search  {character_error_rate(best_text, wanted):6.1%}")
-for path, text, right in [item for item in zip(best_path, best_text, wanted) if item[1] != item[2]][:4]:
-    print(f"    {right} read as {path or 'nothing'}, by the search as {text or 'nothing'}")
+for step in (STEPS // 2, STEPS):
+    best_path, best_text = [], []
+    for logits, n in zip(seen[step][2], test_batch[2]):
+        y = softmax(logits[:n].astype("float64"))
+        best_path.append(text_of(collapse_path(y.argmax(axis=1))))
+        best_text.append(text_of(prefix_beam_search(y, 8)[0][0]))
+    assert best_text[-1] == text_of(ctc_beam_search(logits[:n], beam_width=8)[0].tokens)
+    print(f"after {step} steps: best path {character_error_rate(best_path, wanted):5.1%}, "
+          f"prefix beam search {character_error_rate(best_text, wanted):5.1%}")  # fmt: skip
+    for path, text, right in [item for item in zip(best_path, best_text, wanted) if item[0] != item[2]][:4]:
+        print(f"    {right} read as {path or 'nothing'}, by the search as {text or 'nothing'}")
 
 # %% [markdown]
 # Where they differ, it is as in the smallest case: of a label that the model isn't sure of, the blank is the best class in
