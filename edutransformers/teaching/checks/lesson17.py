@@ -194,6 +194,7 @@ _BEAM_MISTAKES = {
     "text + last is missing: after a blank the same label may come again": "no repeat",
     "a blank leaves the text as it is, whatever the paths end in: (b + e) · y(0)": "blank of b",
     "the paths that lead to one text were overwritten: add up": "overwritten",
+    "what a text had already was replaced: its new b and e get a share from each way that leads to it": "replaced",
     "that is the best path of each text; all its paths add up": "best path",
     "text + k gets (b + e) · y(k): here it gets e or b alone": "of e",
     "a text's own last label went into b; it ends in a label: e": "wrong b",
@@ -211,7 +212,9 @@ def _beam(y, width, how=None):
 
         def add(text, b, e, new=new):
             old = new.get(text, (0.0, 0.0))
-            if how == "overwritten":
+            if how == "replaced":
+                new[text] = b, e
+            elif how == "overwritten":
                 new[text] = (b or old[0], e or old[1])
             elif how == "best path":
                 new[text] = max(old[0], b), max(old[1], e)
@@ -271,6 +274,9 @@ def check_best_alignment(answer):
             "these are the classes that the states say; asked for are the states' numbers": states[path],
             "the path is backwards: its first entry is the first frame's": path[::-1],
             "the best state of each frame by itself: that is no path": right[1].argmax(axis=1),
+            "the likeliest state of each frame by itself: that is no path through the lattice": log_y[:, states].argmax(
+                axis=1
+            ),
             "the best end is the better of the last two states; this one always ends in the last blank": _back(
                 *right[1:], last
             ),
