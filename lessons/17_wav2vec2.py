@@ -771,7 +771,7 @@ for step in (STEPS // 2, STEPS):
     assert best_text[-1] == text_of(ctc_beam_search(logits[:n], beam_width=8)[0].tokens)
     print(f"after {step} steps: best path {character_error_rate(best_path, wanted):5.1%}, "
           f"prefix beam search {character_error_rate(best_text, wanted):5.1%}")  # fmt: skip
-    for path, text, right in [item for item in zip(best_path, best_text, wanted) if item[0] != item[2]][:4]:
+    for path, text, right in [item for item in zip(best_path, best_text, wanted) if item[0] != item[1]][:4]:
         print(f"    {right} read as {path or 'nothing'}, by the search as {text or 'nothing'}")
 
 # %% [markdown]
