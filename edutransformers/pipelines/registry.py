@@ -90,7 +90,9 @@ PIPELINE_REGISTRY = PipelineRegistry(
             default="edutransformers/vit-small-mnist",
         ),
         "automatic-speech-recognition": Task(
-            "automatic_speech_recognition.AutomaticSpeechRecognitionPipeline", "AutoModelForCTC"
+            "automatic_speech_recognition.AutomaticSpeechRecognitionPipeline",
+            "AutoModelForCTC",
+            default="edutransformers/wav2vec2-small-digits-letters",
         ),
         "audio-classification": Task(
             "audio_classification.AudioClassificationPipeline", "AutoModelForAudioClassification"

@@ -14,6 +14,7 @@ fixed; the last digits still depend on the machine's BLAS.
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 import numpy as np
 
@@ -28,7 +29,9 @@ from .. import (
     inference_mode,
     speed,
 )
+from ..audio import resample, write_wav
 from ..training.checkpointing import get_last_checkpoint
+from .espeak import Espeak
 from .spoken import (
     HELD_OUT_VARIANTS,
     RATE,
@@ -42,6 +45,7 @@ from .spoken import (
     speak_codes,
     speak_symbols,
     speak_with_flite,
+    trim,
 )
 
 HELD_OUT_CODES = 300  # of speakers, and of voices
@@ -152,6 +156,13 @@ def read_aloud(model, processor, utterances, batch_size: int = 25) -> list[str]:
     return texts
 
 
+def write_sample(folder: str | Path, text: str = "BERT2018", voice: str = "en-us+Annie") -> None:
+    """A recording to try the model on: `folder`/BERT2018.wav, spelled at leisure by a voice that no training heard."""
+    espeak = Espeak()
+    samples = resample(espeak.spell(text, voice, words_per_minute=100), espeak.sampling_rate, RATE)
+    write_wav(Path(folder) / f"{text}.wav", trim(samples), RATE)
+
+
 def main(arguments: list[str] | None = None) -> dict[str, float]:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", required=True, help="the folder for the checkpoint")
@@ -202,6 +213,7 @@ def main(arguments: list[str] | None = None) -> dict[str, float]:
     trainer.train(resume_from_checkpoint=get_last_checkpoint(options.scratch))
     model.save_pretrained(options.output, dtype="float16")
     processor.save_pretrained(options.output)
+    write_sample(options.output)
 
     # What ships is the float16 file: that is what must be right on what was held out.
     model = Wav2Vec2ForCTC.from_pretrained(options.output).eval()

@@ -8,7 +8,7 @@ import numpy as np
 from edutransformers.audio import ctc_beam_search
 from edutransformers.functional.weight_norm import weight_norm as library_weight_norm
 from edutransformers.functional.weight_norm import weight_norm_backward as library_backward
-from edutransformers.teaching.checks.lesson17 import _back, _beam, _viterbi
+from edutransformers.teaching.checks.lesson17_search import _back, _beam, _forwards, _viterbi
 from tests.lessons.common import in_float32, suite_of
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -21,6 +21,12 @@ def frame_counts(lengths, kernels, strides):
     for kernel, stride in zip(kernels, strides):
         n = (n - kernel) // stride + 1
     return n
+
+
+def fractions(lengths, kernels, strides):
+    for kernel, stride in zip(kernels, strides):
+        lengths = (lengths - kernel) / stride + 1
+    return lengths
 
 
 def mask(n):
@@ -103,6 +109,11 @@ def backward_in_place(dw, v, g):
     return dw, dg
 
 
+def backward_in_one(dw, v, g):
+    squares, along = np.einsum("oik,oik->k", v, v), np.einsum("oik,oik->k", dw, v)
+    return [g / squares**0.5 * dw - g * along / squares**1.5 * v, (along / squares**0.5).reshape(1, 1, -1)]
+
+
 def backward_by_matrix(dw, v, g):
     """The Jacobian of each place, written out."""
     dv, dg = np.zeros_like(v), np.zeros_like(g)
@@ -113,6 +124,13 @@ def backward_by_matrix(dw, v, g):
         dv[:, :, k] = (g[0, 0, k] * jacobian @ d).reshape(v.shape[:2])
         dg[0, 0, k] = d @ flat / size
     return dv, dg
+
+
+def backward_with(dw, v, g, dg=None, share=lambda dg, u, g: dg * u):
+    """The formulas as they stand, with another dg, or another share of it taken away."""
+    u = v / length_of(v)
+    dg = (dw * u).sum(axis=(0, 1), keepdims=True) if dg is None else dg
+    return g / length_of(v) * (dw - share(dg, u, g)), dg
 
 
 def with_dv(change):
@@ -230,6 +248,13 @@ def ends_in(place):
     return align
 
 
+def notes_too_early(log_y, states):
+    path, _, came_from = _viterbi(log_y, states)
+    for t in range(len(path) - 1, 0, -1):
+        path[t - 1] = came_from[t - 1, path[t]]
+    return path
+
+
 RIGHT = {
     "real_frames": {
         "counts": lambda lengths, kernels, strides: mask(frame_counts(lengths, kernels, strides)),
@@ -249,6 +274,7 @@ RIGHT = {
         "the library's": norm_backward,
         "loops": backward_by_loops,
         "in place": backward_in_place,
+        "einsum, one formula": backward_in_one,
         "the Jacobian": backward_by_matrix,
         "float32": in_float32(backward_by_loops),
     },
@@ -285,12 +311,24 @@ WRONG = {
         "padding": (lambda *inputs: ~mask(frame_counts(*inputs)), "that is the opposite"),
         "where it begins": (real_where_begun, "its whole window is sound"),
         "transposed": (lambda *inputs: mask(frame_counts(*inputs)).T, "the axes are (T, B)"),
+        "not rounded": (lambda *inputs: mask(fractions(*inputs)), "rounded down in each layer"),
+        "T of samples": (
+            lambda lengths, *layers: np.arange(max(lengths)) < frame_counts(lengths, *layers)[:, None],
+            "T counts frames, not samples",
+        ),
     },
     "weight_norm": {
         "one length": (lambda v, g: g * v / np.sqrt((v**2).sum()), "not one for all of v"),
         "by output": (lambda v, g: g * v / np.sqrt((v**2).sum(axis=(1, 2), keepdims=True)), "not for each output"),
         "over O": (lambda v, g: g * v / np.sqrt((v**2).sum(axis=0, keepdims=True)), "this is over O alone"),
         "no g": (lambda v, g: v / length_of(v), "g is missing"),
+        "over the places": (
+            lambda v, g: g * v / np.linalg.norm(v, axis=-1, keepdims=True),
+            "the sum is over the places",
+        ),
+        "standardized": (lambda v, g: g * (v - v.mean((0, 1))) / v.std((0, 1)), "the mean was taken away"),
+        "|g|": (lambda v, g: np.abs(g) * v / length_of(v), "g keeps its sign"),
+        "and the lengths": (lambda v, g: (g * v / length_of(v), length_of(v)), "but is a tuple of 2"),
         "no root": (lambda v, g: g * v / length_of(v) ** 2, "the root is missing"),
         "no length": (lambda v, g: g * v, "v's length is still in it"),
     },
@@ -306,6 +344,34 @@ WRONG = {
         "dg summed over places": (with_dg(lambda dg, dw, v, g: np.full_like(dg, dg.sum())), "over the places as well"),
         "dg (K,)": (with_dg(lambda dg, dw, v, g: dg.ravel()), "keep the axes"),
         "sum of dw": (with_dg(lambda dg, dw, v, g: dw.sum(axis=(0, 1), keepdims=True)), "the sum of dw alone"),
+        "dg without u": (
+            lambda *inputs: backward_with(*inputs, share=lambda dg, u, g: dg),
+            "stands there without its u",
+        ),
+        "du for dw": (
+            lambda dw, v, g: backward_with(g * dw, v, g, dg=norm_backward(dw, v, g)[1]),
+            "g belongs in front once",
+        ),
+        "du, dg of dw": (
+            lambda dw, v, g: backward_with(dw, v, g, share=lambda dg, u, g: dg * u / g),
+            "what is taken away lacks g",
+        ),
+        "u with g": (
+            lambda dw, v, g: (
+                backward_with(dw, v, g, share=lambda dg, u, g: g**2 * dg * u)[0],
+                norm_backward(dw, v, g)[1] * g,
+            ),
+            "in it too often",
+        ),
+        "dg of the mean, in both": (
+            lambda dw, v, g: backward_with(dw, v, g, dg=(dw * v / length_of(v)).mean((0, 1), keepdims=True)),
+            "it is the dg in it: that is the mean",
+        ),
+        "dg over the places, in both": (
+            lambda dw, v, g: backward_with(dw, v, g, dg=np.full_like(g, (dw * v / length_of(v)).sum())),
+            "it is the dg in it: g has a number for each",
+        ),
+        "dv alone": (lambda *inputs: norm_backward(*inputs)[0], "but one was returned"),
         "exchanged": (lambda dw, v, g: norm_backward(dw, v, g)[::-1], "that is dg: the order is dv, dg"),
     },
     "prefix_beam_search": {
@@ -319,11 +385,26 @@ WRONG = {
         "wrong b": (beam("wrong b"), "it ends in a label: e"),
         "only e": (beam("only e"), "that is e alone"),
         "blanks in texts": (beam("blank label"), "the blank, is in the texts"),
-        "too many": (all_texts, "in a beam of width 3"),
+        "too many": (all_texts, "of each frame's only the likeliest stay"),
         "e or b": (beam("of e"), "e or b alone"),
         "worst first": (lambda y, width: beam(None)(y, width)[::-1], "not in order"),
         "logarithms": (lambda y, width: [(t, np.log(p)) for t, p in beam(None)(y, width)], "are these logarithms?"),
         "pairs": (lambda y, width: [(t, (p, p)) for t, p in beam(None)(y, width)], "should be one number"),
+        "stays with b + e": (beam("stays"), "only for paths that end in it"),
+        "again from e": (beam("repeat of e"), "here it is e or nothing"),
+        "again into b": (beam("repeat into b"), "goes to its new e"),
+        "cut at the end": (beam("cut at the end"), "was cut at the end alone"),
+        "width 1": (beam("one stays"), "only one text stays"),
+        "scaled": (beam("scaled"), "not to be scaled"),
+        "probability first": (
+            lambda y, width: [pair[::-1] for pair in beam(None)(y, width)],
+            "the other way round",
+        ),
+        "texts as strings": (
+            lambda y, width: [("".join(map(str, text)), p) for text, p in beam(None)(y, width)],
+            "a tuple of classes",
+        ),
+        "generator": (lambda y, width: (pair for pair in beam(None)(y, width)), "is generator"),
         "one text": (lambda y, width: beam_by_library(y, width)[0][0], "a list of pairs"),
     },
     "best_alignment": {
@@ -336,6 +417,22 @@ WRONG = {
         "skips equal": (lambda log_y, states: _viterbi(log_y, states, "labels")[0], "equal labels were skipped"),
         "skips never": (lambda log_y, states: _viterbi(log_y, states, "never")[0], "nothing is skipped"),
         "starts at 0": (lambda log_y, states: _viterbi(log_y, states, starts=1)[0], "always in state 0"),
+        "around by one": (lambda log_y, states: _viterbi(log_y, states, around=1)[0], "only for s ≥ 1"),
+        "around by two": (lambda log_y, states: _viterbi(log_y, states, around=2)[0], "only for s ≥ 2"),
+        "sums": (
+            lambda log_y, states: _viterbi(log_y, states, total=np.logaddexp.reduce)[0],
+            "only the best of them counts",
+        ),
+        "forwards": (_forwards, "chosen forwards"),
+        "any end": (
+            lambda log_y, states: _back(*_viterbi(log_y, states)[1:], int(_viterbi(log_y, states)[1][-1].argmax())),
+            "best of all states of the last frame",
+        ),
+        "notes of the frame before": (notes_too_early, "one frame late"),
+        "and its value": (
+            lambda log_y, states: (best_alignment(log_y, states), _viterbi(log_y, states)[1][-1].max()),
+            "but is a tuple of 2",
+        ),
         "starts anywhere": (
             lambda log_y, states: _viterbi(log_y, states, starts=len(states))[0],
             "not anywhere",

@@ -28,7 +28,7 @@ def test_page_names_pictures_that_exist(toured):
     assert status == 0
     page = (folder / "index.html").read_text(encoding="utf-8")
     pictures = re.findall(r'<img src="([^"]+)"', page)
-    assert len(pictures) == len(set(pictures)) == 7
+    assert len(pictures) == len(set(pictures)) == 8
     for name in pictures:
         with Image.open(folder / name) as picture:
             assert min(picture.size) > 200
@@ -45,6 +45,7 @@ def test_page_tells_the_truth(toured):
     verdicts = re.findall(r"<td class='(good|bad)'>", page)
     assert [verdicts[n] for n in (0, 1, 3)] == ["good", "bad", "bad"]  # the third is a trap, and may go either way
     assert "<strong>0 1 2 3 4 5 6 7 8 9</strong>: 10 right" in page
+    assert "spells BERT2018. It writes <strong>BERT2018</strong>" in page
     assert "input 0" in page  # the wrong gradient was caught, and named
     # written.png has a bar for each token; the text has a shade for each, and is what was printed
     tokens = re.findall(r'<span style="background: rgb\(11 83 148 / ([\d.]+)\)" title="([^"]+)">([^<]*)</span>', page)

@@ -13,6 +13,7 @@ from string import Template
 
 from .arrays import show_backend
 from .gradients import check_gradients
+from .hearing import transcribe
 from .reading import read_reviews
 from .seeing import read_digits
 from .training import train_from_nothing
@@ -23,6 +24,7 @@ STATIONS: tuple[Callable[[Path], str], ...] = (
     read_reviews,
     write_on,
     read_digits,
+    transcribe,
     check_gradients,
     train_from_nothing,
 )
