@@ -6,9 +6,9 @@
 #     name: python3
 #   lesson:
 #     title: "Wav2Vec2 learns to read digits aloud: training, decoding, alignment"
-#     minutes: 90
+#     minutes: 100
 #     goal: You assemble Wav2Vec2, from samples to characters, get the library's numbers out of real weights, teach a small one the spoken digits, search the most probable text instead of the most probable path, and find out when each character was said.
-#     needs: [2, 3, 7, 8, 10, 13, 16]
+#     needs: [2, 3, 7, 8, 10, 13, 14, 16]
 # ---
 
 # %% [markdown]
@@ -27,18 +27,18 @@ from edutransformers.teaching import lesson_plots, plots
 plots.show(
     lesson_plots.flow(
         [("samples", "(B, N)"), "convolutions", ("f", "(B, T, C)"), "projection", ("x", "(B, T, D)"),
-         "L layers", ("h", "(B, T, D)"), "head", ("logits", "(B, T, V)"), "CTC", ("L", "a number")],
+         "layers", ("h", "(B, T, D)"), "head", ("logits", "(B, T, V)"), "CTC", ("loss", "a number")],
         ["frozen", "df", "dx", "dh", "y − γ"],
     ),
     alt="From left to right: samples of shape B by N, convolutions, frames f of shape B by T by C, a projection, x of shape B by T "
-    "by D, L layers, h of the same shape, the head, logits of shape B by T by V, and CTC's loss. Dashed arrows lead "
+    "by D, the layers, h of the same shape, the head, logits of shape B by T by V, and CTC's loss. Dashed arrows lead "
     "back, up to the convolutions, which are frozen.",
 )  # fmt: skip
 
 # %% [markdown]
-# The letters: B recordings, N samples of sound each, T frames, C channels of the convolutions, D the model's width, L
-# layers, H heads of width K = D/H, V characters to choose from, of which number 0 is CTC's blank. In kernels, K is the
-# kernel's length, as in lesson 16.
+# The letters: B recordings, N samples of sound each, T frames, C channels of the convolutions, D the model's width, H
+# heads of width D/H, V characters to choose from, of which number 0 is CTC's blank. As in lesson 16, K is the length of a
+# kernel, S counts the labels of a text, and L = 2S + 1 its states.
 #
 # A trained reader ships with the package: it hears spelled digits and letters at 8,000 samples a second, as telephones
 # carry them. And something to listen to: the ten digits, spoken by sixteen synthetic voices. The last four of them
@@ -95,12 +95,12 @@ print(
 #
 # **How many frames?** Lesson 16: n numbers become $\lfloor (n - K)/s \rfloor + 1$, layer by layer. In a batch the short
 # recordings are padded with zeros, so the last frames of a row are of padding, wholly or in part. A frame counts as
-# real if its window holds real samples only; and that are just as many as the recording would have had alone.
+# real if its window holds real samples only, and there are as many of these as the recording would have had alone.
 
 # %% [markdown]
 # **Exercise 1.** Write `real_frames(lengths, kernels, strides)`: the numbers of real samples (B,), and each
 # convolution's kernel and stride, to booleans (B, T), True where a frame is real. The batch is padded to its longest
-# recording, which so gives T.
+# recording, so T is the number of that one's frames.
 
 
 # %% exercise="real_frames"
@@ -147,7 +147,7 @@ lengths = np.array([1600, 1000, 700])
 
 plots.show(
     lesson_plots.matrices(
-        [real_frames(lengths, config.conv_kernel, config.conv_stride).astype(int)], ["which frames are real"],
+        [np.array(real_frames(lengths, config.conv_kernel, config.conv_stride), dtype=int)], ["which frames are real"],
         [f"{n} samples" for n in lengths], [f"t={t}" for t in range(7)], form="{:d}",
     ),
     alt="Three rows of seven zeros and ones. The recording of 1,600 samples has seven real frames, that of 1,000 samples three, that "
@@ -232,7 +232,7 @@ check_weight_norm(weight_norm)
 #   \boxed{\;\texttt{dv} = \frac{g}{\lVert v \rVert}\,\big(\texttt{dw} - \texttt{dg}\; u\big)\;}$$
 #
 # **Step 4: look at it.** What is subtracted is the part of $\texttt{dw}$ along $u$, all of it:
-# $\sum_j u_j\,\texttt{dv}_j = \tfrac{g}{\lVert v \rVert}(\texttt{dg} - \texttt{dg}) = 0$. The gradient of $v$ has *no part
+# $\sum_j u_j\,\texttt{dv}_j = \tfrac{g}{\lVert v \rVert}(\texttt{dg} - \texttt{dg}) = 0$, as $\sum_j u_j^2 = 1$. The gradient of $v$ has *no part
 # along v*. It must be so: to make $v$ longer or shorter doesn't change $w$, so the loss doesn't change either, and a
 # derivative in that direction is 0. (It is lesson 01's thought again: the scores' common part, which softmax doesn't
 # see, gets no gradient.) And a step at right angles to $v$ makes it longer, by Pythagoras
@@ -358,16 +358,16 @@ def layer(x, real, p, name, H):
     return a + linear(up, p, f"{name}.feed_forward.output_dense")
 
 
-def wav2vec2(samples, lengths, p, kernels, strides, L, H):
+def wav2vec2(samples, lengths, p, kernels, strides, layers, H):
     """samples (B, N), padded with zeros; lengths (B,) -> logits (B, T, V)"""
     head = {name: p[f"lm_head.{name}"] for name in ("weight", "bias")}
     p = {name.removeprefix("wav2vec2."): array for name, array in p.items()}
-    real = real_frames(lengths, kernels, strides)  # (B, T)
+    real = np.array(real_frames(lengths, kernels, strides), dtype=bool)  # (B, T)
     f = norm(convolutions(samples, p, strides), p, "feature_projection.layer_norm")
     x = linear(f, p, "feature_projection.projection")
     x = np.where(real[:, :, None], x, 0).astype(x.dtype)
     x = x + positions(x, p)
-    for number in range(L):
+    for number in range(layers):
         x = layer(x, real, p, f"encoder.layers.{number}", H)
     return norm(x, p, "encoder.layer_norm") @ head["weight"].T + head["bias"]
 
@@ -397,7 +397,7 @@ for number, (key, parameter) in enumerate(sorted(tiny.named_parameters())):
 
 lengths = np.array([41, 30])
 x = np.sin(0.7 * np.arange(82)).reshape(2, 41) * (np.arange(41) < lengths[:, None])
-logits = wav2vec2(x, lengths, p, (5, 3), (3, 2), L=2, H=2)
+logits = wav2vec2(x, lengths, p, (5, 3), (3, 2), layers=2, H=2)
 print("largest difference to the original:",
       f"{max(np.abs(logits[0, 0] - TORCH_FIRST).max(), np.abs(logits[1, 3] - TORCH_LAST_REAL).max()):.0e}")  # fmt: skip
 assert np.allclose(logits[0, 0], TORCH_FIRST, atol=1e-12)
@@ -416,7 +416,7 @@ logits = wav2vec2(
     batch["input_values"], lengths, p, config.conv_kernel, config.conv_stride, config.num_hidden_layers,
     config.num_attention_heads,
 )  # fmt: skip
-real = real_frames(lengths, config.conv_kernel, config.conv_stride)
+real = np.array(real_frames(lengths, config.conv_kernel, config.conv_stride), dtype=bool)
 assert np.allclose(logits[real], library(**batch).logits[real], atol=1e-3)
 print("yours and the library's logits are equal:", logits.shape)
 for row, n in zip(logits, real.sum(axis=1)):
@@ -477,7 +477,8 @@ def collate(items):
 #
 # The model has one layer of width 96, and its parts are the library's: those you have just written, with their backward
 # passes. Read the backward as the forward in a mirror; where `x` went two ways, to the sum and through the positions,
-# two gradients are added.
+# two gradients are added. (What is called `_`, with the gradient `None`, are things that the library's parts hand on for
+# others, such as the attention weights. Nothing here uses them.)
 
 # %%
 from edutransformers import gradient_check
@@ -611,16 +612,15 @@ plots.show(
         "step", "nats a label", "Sequences of unseen voices",
     ),
     alt="The loss on unseen voices from step 30 to 220, and a level line at the logarithm of 10, 2.3. The curve of bias 4.5 falls all "
-    "the way from about 3, through the line near step 50, to below one half. That of bias 0 is drawn up to step 100, and stays level a "
-    "little above 3.",
+    "the way from about 3, through the line, far below it. That of bias 0 is drawn up to step 100, and stays nearly level, above "
+    "the line.",
 )  # fmt: skip
 
 # %% [markdown]
-# From 0 it takes some thirty steps to learn to say blank, and then it stays where it is. Why? It learned that in its first
-# steps with *all* of its weights: what all frames have in common grew, until every frame said blank. The last norm gives every
-# frame's vector one length, so what tells the frames apart became small beside it, and with it the gradient that would
-# make more of it. From 4.5 there was nothing of the kind to learn. (Leave the last norm out, forward and backward, and
-# the other run gets off the plateau as well.) The library begins with 0, as the original does, and waits.
+# From 0 the first steps go into learning to say blank, and then the loss stays where it is. Why? It learned that in those
+# steps with *all* of its weights: what all frames' vectors have in common grew, until every frame said blank. As the last norm gives
+# every vector the same length, a large common part leaves little room for the part in which the frames differ; so that
+# part's gradient is small, too, and it grows slowly. From 4.5 there was nothing of the kind to learn. The library begins with 0, as the original does, and waits.
 #
 # The level line is log 10 = 2.30: who knows where a digit is and not which, pays that for each. And this is the watched
 # sequence, all probabilities, at three moments of the run that learns: blanks; something lights up; peaks.
@@ -636,7 +636,7 @@ plots.show(
     ),
     alt="Three maps of probabilities for a sequence of three digits: eleven classes downwards, the blank first, and frames to the right. After "
     "10 steps the blank's row is dark throughout and all else is white. After 80 steps it is paler at some places, and there "
-    "digits are grey. At the end it is broken at three places, and at each of them one digit is black.",
+    "digits are grey. At the end it is broken at a few narrow places, and there a digit is dark.",
 )  # fmt: skip
 
 # %% [markdown] instructor=true
@@ -667,8 +667,8 @@ plots.show(
 #
 # The best path says nothing, with 0.36. The text "a" has 0.24 + 0.24 + 0.16 = 0.64.
 #
-# **Prefix beam search** looks for the best *text*. As in lesson 14 a beam of beginnings grows, here frame by frame, and
-# after each frame the `width` likeliest stay. New is that many paths lead to one beginning, and must be added up. All one
+# **Prefix beam search** looks for the best *text*. As in lesson 14 a beam of beginnings (prefixes) grows, here frame by
+# frame, and after each frame the `width` likeliest stay. New is that many paths lead to one beginning, and must be added up. All one
 # has to know of the paths of a beginning is whether they end in a blank, for this decides what the *same* label means
 # next. So each text in the beam carries two probabilities:
 #
@@ -686,14 +686,14 @@ plots.show(
 # "Adds", as text + k may be in the beam already and get a share of its own.
 
 # %% [markdown]
-# **Exercise 4.** Write `prefix_beam_search(y, width)`: probabilities (T, C), class 0 the blank, to a list of pairs
+# **Exercise 4.** Write `prefix_beam_search(y, width)`: probabilities (T, V), class 0 the blank, to a list of pairs
 # (text, probability), the likeliest first, at most `width` of them. A text is a tuple of classes; its probability
 # is b + e.
 
 
 # %% exercise="prefix_beam_search"
 def prefix_beam_search(y, width):
-    """y (T, C) -> [((3, 1), 0.71), ((3,), 0.2), …]"""
+    """y (T, V) -> [((3, 1), 0.71), ((3,), 0.2), …]"""
     ### BEGIN SOLUTION
 
     def add(new, text, b, e):
@@ -747,10 +747,10 @@ for text, probability in prefix_beam_search(by_hand, 2):
 
 # %% [markdown]
 # **Counting mistakes.** The usual measure is the **character error rate**: the fewest characters to insert, delete or
-# change until the read text is the right one, divided by how many characters are right. (The fewest are found by a table
-# once more: of the first $i$ and the first $j$ characters it is the least of three: delete one, insert one, change one
-# if they differ.) Here are the sequences of unseen voices, read in both
-# ways: by your reader, and by what it was half-way, when it was far from sure.
+# change until the read text is the right one, divided by the length of the right text. (The fewest are found with a table
+# once more. For the first $i$ characters of the one and the first $j$ of the other, the last step is one of three: delete
+# a character, insert one, or change one if they differ; the cheapest counts.) Here are the sequences of unseen voices,
+# read in both ways: by your reader, and by what it was half-way, when it was far from sure.
 
 # %%
 from edutransformers.audio import ctc_beam_search
@@ -776,9 +776,9 @@ for step in (STEPS // 2, STEPS):
 
 # %% [markdown]
 # Where they differ, it is as in the smallest case: of a label that the model isn't sure of, the blank is the best class in
-# each frame, while all the paths that say it somewhere are more together. A model that is sure of each frame has little
-# to search in, and both ways give the same. The search earns most where a **language model** takes part: its log-probability of the next character is added to the texts' scores
-# (`ctc_beam_search(…, language_model=…)`). Random digits have no language to be known.
+# each frame, while all the paths that say it somewhere are more together. A model that is sure of each frame leaves little
+# to search for, and both ways give nearly the same. The search earns most where a **language model** takes part: its
+# log-probability of the next character is added to the texts' scores (`ctc_beam_search(…, language_model=…)`). Random digits have no language to be known.
 
 # %% [markdown]
 # ## 6 · When was it said?
@@ -788,21 +788,24 @@ for step in (STEPS // 2, STEPS):
 # $\alpha$ the sum over the ways becomes the largest of them; and to find the path, and not only its probability, one
 # notes at each place which way it was:
 #
-# $$\delta_t(s) = \log y_t(s) + \max\Big(\delta_{t-1}(s),\;\; \delta_{t-1}(s-1),\;\; [\,s \text{ may be skipped to}\,]\; \delta_{t-1}(s-2)\Big)$$
+# $$\delta_t(s) = \log y_t(\text{class of } s) + \max_{s'} \delta_{t-1}(s'), \qquad
+#   s' \in \{s,\; s-1,\; \text{and } s-2 \text{ if } s \text{ may be skipped to}\}$$
 #
-# where $\delta_t(s)$ is the log-probability of the best beginning that is in state $s$ at time $t$, and a way that isn't
-# allowed counts $-\infty$. The best end is the better of the two last states; from there one goes *backwards* along the
+# where $\delta_t(s)$ is the log-probability of the best beginning that is in state $s$ at time $t$ (not section 2's
+# $\delta_{ij}$). In the first frame it is $\log y_0$ for the states 0 and 1, as for $\alpha$, and $-\infty$ for all
+# others. The best end is the better of the two last states; from there one goes *backwards* along the
 # notes. (Forwards nobody can tell which of the states lies on the best path: that depends on what comes later. This is
 # Viterbi's algorithm, 1967.)
 
 # %% [markdown]
-# **Exercise 5.** Write `best_alignment(log_y, states)`: log-probabilities (T, C) and the classes of the states (L,), that
-# is, lesson 16's extended labels, to the best path: the number $s$ of its state for each frame, (T,).
+# **Exercise 5.** Write `best_alignment(log_y, states)`: log-probabilities (T, V) and the classes of the states (L,), that
+# is, lesson 16's extended labels, to the best path: the number $s$ of its state for each frame, (T,). Mind texts without
+# any label: then L is 1.
 
 
 # %% exercise="best_alignment"
 def best_alignment(log_y, states):
-    """log_y (T, C), states (L,) such as [0, 3, 0, 5, 0] -> the best path's states (T,), numbers from 0 to L − 1"""
+    """log_y (T, V), states (L,) such as [0, 3, 0, 5, 0] -> the best path's states (T,), numbers from 0 to L − 1"""
     ### BEGIN SOLUTION
     T, L = len(log_y), len(states)
     delta = np.full((T, L), -np.inf)
@@ -865,7 +868,7 @@ logits = library(**processor(samples, sampling_rate=RATE, return_tensors="np")).
 tokens = processor.tokenizer.convert_tokens_to_ids(list("0123456789"))
 states = np.zeros(2 * len(tokens) + 1, dtype=int)
 states[1::2] = tokens
-path = best_alignment(log_softmax(logits.astype("float64")), states)
+path = np.array(best_alignment(log_softmax(logits.astype("float64")), states), dtype=int)
 alignment = forced_alignment(logits, tokens)
 assert (states[path] == alignment.path).all()
 
@@ -884,19 +887,17 @@ plots.show(
 )
 
 # %% [markdown]
-# The tokens stand near the *beginnings* of their digits, and are much narrower: a frame or two, as CTC's peaks are. (The
-# notes of lesson 16 were said at their ends. Where in the sound a label is said is the model's own choice, and with
-# attention it needn't wait for the end: the frame sees what follows.) Take such a time as "about here", not as "from …
-# to". To cut digits apart, look for the quietest place between two tokens. And mind that a frame's time is the
-# *beginning* of its window, whose middle is half a receptive field later:
+# Each token is much narrower than its digit, as CTC's peaks are; where in the digit it stands is the model's own choice.
+# (The notes of lesson 16 were said at their ends. With attention nobody need wait for the end: the frame sees what
+# follows.) Take such a time as "about here", not as "from … to". To cut digits apart, look for the quietest place between
+# two tokens. And mind that a frame's time is the *beginning* of its window, whose middle is half a receptive field later.
+# Counted from there, this is where in its digit each token begins, from 0% for the digit's beginning to 100% for its end:
 
 # %%
 times = np.array([np.flatnonzero(path == 2 * digit + 1)[0] for digit in range(10)]) * FRAME + 0.5 * field / RATE
-behind = times - places[:, 0] / RATE
-print(
-    f"the middle of a token's first window is {behind.min():.2f} to {behind.max():.2f} s behind the beginning of its digit;"
-)
-print(f"the digits are {np.diff(places).min() / RATE:.2f} to {np.diff(places).max() / RATE:.2f} s long")
+start, end = places.T / RATE
+print("  ".join(f"{digit}: {share:.0%}" for digit, share in enumerate((times - start) / (end - start))))
+print(f"the digits are {(end - start).min():.2f} to {(end - start).max():.2f} s long")
 
 # %% [markdown]
 # **How sure is it?** The mean probability of a token in its own frames. That says whether the text that one *believes* was
@@ -908,7 +909,7 @@ print("said ", " ".join(f"{names[span.token]}: {span.probability:.2f}" for span 
 print("wrong", " ".join(f"{names[span.token]}: {span.probability:.2f}" for span in wrong.spans))
 
 # %% [markdown]
-# The fifth token, 0 in the place of 4, has a probability of nearly nothing. In practice, this finds the mistakes in
+# The wrong token is the fifth, 0 in the place of 4: no frame there sounds like it. In practice, this finds the mistakes in
 # transcripts. (A mean of several frames hides one bad frame; and a model may be sure and wrong. It is a hint, no proof.)
 #
 # **And where nobody knows the text**, the library's pipeline gives what it reads with times: it takes the best path,
@@ -936,7 +937,7 @@ for chunk in heard["chunks"][:3]:
 # | the same recording reads otherwise in a batch | padding was attended to, or is in a group norm (base models want none: one by one, or no mask) |
 # | more frames than expected in the loss | lengths in samples were passed for lengths in frames |
 # | doubled characters are lost in the search | b and e were not kept apart |
-# | some texts are found twice in the beam, each with half of its probability | paths that lead to one text were not added up |
+# | some texts are found twice in the beam, each with a part of its probability | paths that lead to one text were not added up |
 # | times that are off by a factor | frames were multiplied by the last layer's stride; the product of *all* strides counts |
 #
 # ## What the library does more than you did

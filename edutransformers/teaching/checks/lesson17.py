@@ -14,7 +14,7 @@ def check_real_frames(answer):
         ((10, 3, 3, 3, 3, 2, 2), (5, 2, 2, 2, 2, 2, 2), 400, 320),
         ((7, 4), (3, 2), 16, 6),
     ):
-        drawn = field + draw_integers(0, 5 * distance, 8)
+        drawn = field + draw_integers(0, 5 * distance, 24)  # so many that no two mistakes look alike
         edges = field + distance * np.array([6, 3, 0]) - np.array([0, 1, 0])  # one sample less is one frame less
         for lengths in (np.concatenate([edges, drawn]), np.concatenate([drawn[:1], edges[1:]]), edges[:1]):
             right = _real(_frames(lengths, kernels, strides))

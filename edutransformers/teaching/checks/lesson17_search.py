@@ -148,7 +148,7 @@ def _short(texts):
 def check_best_alignment(answer):
     cases = []
     for said, text in (
-        ([0, 2, 2, 0, 0, 1, 3, 0, 0, 0], [2, 1, 3]),  # ends in a blank
+        ([0, 2, 2, 0, 0, 1, 3, 3, 0, 0], [2, 1, 3]),  # ends in a blank
         ([1, 1, 0, 1, 0, 0, 2, 2, 2], [1, 1, 2]),  # begins and ends in a label
         ([0, 0, 0, 1, 2, 1, 0, 3, 3, 0, 3], [1, 2, 1, 3, 3]),
         ([1, 2, 0, 0, 1, 2, 0], [1, 2]),  # said twice: nothing leads from the last state to the first
