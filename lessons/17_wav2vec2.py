@@ -617,10 +617,11 @@ plots.show(
 )  # fmt: skip
 
 # %% [markdown]
-# From 0 the first steps go into learning to say blank, and then the loss stays where it is. Why? It learned that in those
-# steps with *all* of its weights: what all frames' vectors have in common grew, until every frame said blank. As the last norm gives
-# every vector the same length, a large common part leaves little room for the part in which the frames differ; so that
-# part's gradient is small, too, and it grows slowly. From 4.5 there was nothing of the kind to learn. The library begins with 0, as the original does, and waits.
+# From 0 the first steps go into learning to say blank, and then the loss stays where it is. Why? It learned that in
+# those steps with *all* of its weights: what all frames' vectors have in common grew, until every frame said blank.
+# As the last norm gives every vector the same length, a large common part leaves little room for the part in which
+# the frames differ; so that part's gradient is small, too, and it grows slowly. From 4.5 there was nothing of the
+# kind to learn. The library begins with 0, as the original does, and waits.
 #
 # The level line is log 10 = 2.30: who knows where a digit is and not which, pays that for each. And this is the watched
 # sequence, all probabilities, at three moments of the run that learns: blanks; something lights up; peaks.
@@ -667,10 +668,10 @@ plots.show(
 #
 # The best path says nothing, with 0.36. The text "a" has 0.24 + 0.24 + 0.16 = 0.64.
 #
-# **Prefix beam search** looks for the best *text*. As in lesson 14 a beam of beginnings (prefixes) grows, here frame by
-# frame, and after each frame the `width` likeliest stay. New is that many paths lead to one beginning, and must be added up. All one
-# has to know of the paths of a beginning is whether they end in a blank, for this decides what the *same* label means
-# next. So each text in the beam carries two probabilities:
+# **Prefix beam search** looks for the best *text*. As in lesson 14 a beam of beginnings (prefixes) grows, here frame
+# by frame, and after each frame the `width` likeliest stay. New is that many paths lead to one beginning, and must be
+# added up. All one has to know of the paths of a beginning is whether they end in a blank, for this decides what the
+# *same* label means next. So each text in the beam carries two probabilities:
 #
 # $$b = \text{of all its paths that end in a blank}, \qquad e = \text{of all that end in its last label}$$
 #
@@ -775,10 +776,11 @@ for step in (STEPS // 2, STEPS):
         print(f"    {right} read as {path or 'nothing'}, by the search as {text or 'nothing'}")
 
 # %% [markdown]
-# Where they differ, it is as in the smallest case: of a label that the model isn't sure of, the blank is the best class in
-# each frame, while all the paths that say it somewhere are more together. A model that is sure of each frame leaves little
-# to search for, and both ways give nearly the same. The search earns most where a **language model** takes part: its
-# log-probability of the next character is added to the texts' scores (`ctc_beam_search(…, language_model=…)`). Random digits have no language to be known.
+# Where they differ, it is as in the smallest case: of a label that the model isn't sure of, the blank is the best
+# class in each frame, while all the paths that say it somewhere are more together. A model that is sure of each frame
+# leaves little to search for, and both ways give nearly the same. The search earns most where a **language model**
+# takes part: its log-probability of the next character is added to the texts' scores
+# (`ctc_beam_search(…, language_model=…)`). Random digits have no language to be known.
 
 # %% [markdown]
 # ## 6 · When was it said?
@@ -793,8 +795,8 @@ for step in (STEPS // 2, STEPS):
 #
 # where $\delta_t(s)$ is the log-probability of the best beginning that is in state $s$ at time $t$ (not section 2's
 # $\delta_{ij}$). In the first frame it is $\log y_0$ for the states 0 and 1, as for $\alpha$, and $-\infty$ for all
-# others. The best end is the better of the two last states; from there one goes *backwards* along the
-# notes. (Forwards nobody can tell which of the states lies on the best path: that depends on what comes later. This is
+# others. The best end is the better of the two last states; from there one goes *backwards* along the notes.
+# (Forwards nobody can tell which of the states lies on the best path: that depends on what comes later. This is
 # Viterbi's algorithm, 1967.)
 
 # %% [markdown]
