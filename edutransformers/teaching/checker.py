@@ -247,6 +247,13 @@ def _cause_of(error: Exception) -> str | None:
             f"the array has {count} {'axis' if count == '1' else 'axes'} there, so none is number {axis}; the last one "
             "is axis=-1, however many there are"
         )
+    if found := re.search(r"^index (-?\d+) is out of bounds for axis (\d+) with size (\d+)$", text):
+        place, axis, size = found.groups()
+        return f"axis {axis} is {size} long, and places are counted from 0, or from the end from -1: none is {place}"
+    if text in ("tuple index out of range", "list index out of range"):
+        return "there is nothing at that place: an empty list or tuple has no [0] and no [-1], and the last is len − 1"
+    if "changed size during iteration" in text:
+        return "what a loop goes through may not grow or shrink in the loop: fill a new one"
     if isinstance(error, TypeError) and "arrays can be converted to Python scalars" in text:
         return (
             "one number is needed there, and an array came: float(…) and the functions of `math` take one number, "

@@ -238,6 +238,10 @@ def test_rows_of_different_lengths_are_no_array():
         (lambda x: 2 * np.copyto(x, x), "something there is None"),
         (lambda x: 2 * x.reshape(len(x) / 1, -1), "`/` gives a float"),
         (lambda x: 2 * x[np.ones((len(x), 7), dtype=bool)], "np.where(mask, …, …) broadcasts"),
+        (lambda x: 2 * x[len(x)], "long, and places are counted from 0"),
+        (lambda x: 2 * x[()[-1]], "an empty list or tuple has no [0] and no [-1]"),
+        (lambda x: 2 * x[[][0]], "an empty list or tuple has no [0] and no [-1]"),
+        (lambda x: [seen.update({n + 9: x}) for seen in [{0: x}] for n in seen], "fill a new one"),
     ],
 )
 def test_what_errors_of_numpy_and_python_mean(answer, words):
