@@ -31,8 +31,10 @@ def draw(dtype: str):
 
 
 def ours(dtype: str):
+    from edutransformers import speed
     from edutransformers.losses import CTCLoss
 
+    speed.keep_freed_memory()
     loss, inputs = CTCLoss(), draw(dtype)
 
     def step():

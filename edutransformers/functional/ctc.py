@@ -56,35 +56,36 @@ def ctc_loss(logits, targets, input_lengths, target_lengths, blank: int = 0, zer
     """
     xp, dtype = array_module(logits), logits.dtype
     batch, width = targets.shape
-    labels = xp.where(xp.arange(width) < target_lengths[:, None], targets, blank)
-    states = xp.full((batch, 2 * width + 1), blank, dtype=labels.dtype)  # (B, L)
-    states[:, 1::2] = labels
+    labels = xp.where(xp.arange(width)[:, None] < target_lengths, targets.T, blank)  # (S, B)
+    states = xp.full((2 * width + 1, batch), blank, dtype=labels.dtype)  # (L, B)
+    states[1::2] = labels
     may_skip = xp.zeros(states.shape, dtype=bool)
-    may_skip[:, 3::2] = labels[:, 1:] != labels[:, :-1]
+    may_skip[3::2] = labels[1:] != labels[:-1]
 
     log_y = log_softmax(in_float32(logits))  # (B, T, C)
     last = 2 * target_lengths  # the last state
-    log_emitted = _emissions(log_y, states, last, input_lengths, blank)  # (T + 1, B, L)
-    places = xp.arange(states.shape[1])
-    start, end = (xp.where(places == place, 0.0, IMPOSSIBLE) for place in (xp.zeros_like(last[:, None]), last[:, None]))
+    log_emitted = _emissions(log_y, states, last, input_lengths, blank)  # (T + 1, L, B)
+    places = xp.arange(len(states))[:, None]
+    start, end = (xp.where(places == place, 0.0, IMPOSSIBLE) for place in (xp.zeros_like(last), last))
     if keeping():
         log_alpha, log_beta = _both_directions(log_emitted, may_skip, start, end, log_y.dtype)
     else:
         log_alpha = _forward_variables(log_emitted, may_skip, start, log_y.dtype)
-    log_p = log_alpha[-1][xp.arange(batch), last]  # (B,)
+    log_p = log_alpha[-1][last, xp.arange(batch)]  # (B,)
     impossible = log_p < 0.5 * IMPOSSIBLE
     losses = xp.where(impossible, 0.0 if zero_infinity else xp.inf, -log_p).astype(log_y.dtype)
     if not keeping():
         return losses, None
 
     log_p = xp.where(impossible, 0.0, log_p)  # where there is no alignment no state is visited
-    log_visits = log_alpha[:-1] + log_beta[:-1]
+    log_visits = log_alpha[:-1]
+    log_visits += log_beta[:-1]
     log_visits -= log_emitted[:-1]
-    log_visits -= log_p[:, None]
+    log_visits -= log_p
     visits = log_visits.astype(log_y.dtype)
     xp.exp(visits, out=visits)
     factor = xp.where(impossible, 0.0 if zero_infinity else xp.nan, 1.0).astype(log_y.dtype)
-    return losses, keep(CTCCache, log_y, visits.transpose(1, 0, 2), states, input_lengths, factor, dtype)
+    return losses, keep(CTCCache, log_y, visits.transpose(2, 0, 1), states.T, input_lengths, factor, dtype)
 
 
 def ctc_loss_backward(dlosses, cache):
@@ -116,7 +117,7 @@ def ctc_loss_backward(dlosses, cache):
 
 
 def _emissions(log_y, states, last, input_lengths, blank: int):
-    """log y_t(s), (T + 1, B, L): the log-probability of each state's class, from a table with two more columns.
+    """log y_t(s), (T + 1, L, B): the log-probability of each state's class, from a table with two more columns.
 
     column C      for states behind the last: impossible
     column C + 1  for the last state: the blank, and behind the last frame certain, where all else is impossible
@@ -129,57 +130,60 @@ def _emissions(log_y, states, last, input_lengths, blank: int):
     table = xp.where(behind[..., None], IMPOSSIBLE, table)
     table[..., classes + 1] = xp.where(behind, 0.0, table[..., blank])
 
-    places, last = xp.arange(states.shape[1]), last[:, None]
+    places = xp.arange(len(states))[:, None]
     columns = xp.where(places < last, states, xp.where(places == last, classes + 1, classes))
-    columns += xp.arange(batch)[:, None] * (classes + 2)
+    columns += xp.arange(batch) * (classes + 2)
     return xp.take(table.reshape(frames + 1, -1), columns, axis=1)
 
 
 def _both_directions(log_emitted, may_skip, start, end, dtype):
-    """log α and log β, both (T + 1, B, L), by one loop over a batch of 2B lattices: as they are, and reversed.
+    """log α and log β, both (T + 1, L, B), by one loop over a batch of 2B lattices: as they are, and reversed.
 
     Reversed, a path skips from s to s − 2 where it skipped from s − 2 to s.
     """
-    xp, batch = array_module(log_emitted), len(start)
+    xp, batch = array_module(log_emitted), start.shape[1]
     may_skip_back = xp.zeros_like(may_skip)
-    may_skip_back[:, 2:] = may_skip[:, :1:-1]
+    may_skip_back[2:] = may_skip[:1:-1]
     both = _forward_variables(
-        xp.concatenate([log_emitted, log_emitted[::-1, :, ::-1]], axis=1),
-        xp.concatenate([may_skip, may_skip_back]),
-        xp.concatenate([start, end[:, ::-1]]),
+        xp.stack([log_emitted, log_emitted[::-1, ::-1]], axis=1),
+        xp.stack([may_skip, may_skip_back]),
+        xp.stack([start, end[::-1]]),
         dtype,
     )
-    return both[:, :batch], both[::-1, batch:, ::-1]
+    return both[:, 0], both[::-1, 1, ::-1]
 
 
 def _forward_variables(log_emitted, may_skip, start, dtype):
-    """log α of all frames: (T + 1, N, L) emissions and (N, L) start -> (T + 1, N, L)
+    """log α of all frames: (T + 1, …, L, B) emissions and (…, L, B) start -> (T + 1, …, L, B)
 
-    log(eᵃ + eᵇ + eᶜ) = m + log(eᵃ⁻ᵐ + eᵇ⁻ᵐ + eᶜ⁻ᵐ) with m the largest. What is added to m lies between 0 and log 3, so
-    that the digits of `dtype` (the logits') do for it; the sums, which reach thousands, are float64.
+    log(eᵃ + eᵇ + eᶜ) = m + log(1 + eᵒ⁻ᵐ + eᵖ⁻ᵐ) with m the largest of the three, o and p the others. What is added to m
+    lies between 0 and log 3, so that the digits of `dtype` (the logits') do for it; the sums, which reach thousands, are
+    float64. As B is the last axis, a step back by one state is a step over whole rows: every operation runs over memory
+    in one piece.
     """
-    xp = array_module(log_emitted)
-    log_alpha = xp.empty(log_emitted.shape)
-    padded = xp.full((start.shape[0], start.shape[1] + 2), IMPOSSIBLE)  # two columns before the first state
-    stay, advance, skip = padded[:, 2:], padded[:, 1:-1], padded[:, :-2]
-    stay[...] = start
+    xp, (frames, *lead, states, batch) = array_module(log_emitted), log_emitted.shape
+    padded = xp.full((frames + 1, *lead, states + 2, batch), IMPOSSIBLE)  # two more rows before the first state
+    padded[0, ..., 2:, :] = start
+    log_alpha, before = padded[1:, ..., 2:, :], padded[:-1]
     penalty = xp.where(may_skip, 0.0, IMPOSSIBLE)
-    skipped, largest = xp.empty_like(start), xp.empty_like(start)
-    terms = xp.empty((3, *start.shape), dtype=dtype)
-    total = terms[0]
-    for emitted, result in zip(log_emitted, log_alpha):
+    skipped, high, low, largest = (xp.empty_like(start) for _ in range(4))
+    terms = xp.empty((2, *start.shape), dtype=dtype)
+    total, other = terms
+    arrays = before[..., 2:, :], before[..., 1:-1, :], before[..., :-2, :], log_emitted, log_alpha
+    for stay, advance, skip, emitted, result in zip(*arrays):
         xp.add(skip, penalty, out=skipped)
-        xp.maximum(stay, advance, out=largest)
-        xp.maximum(largest, skipped, out=largest)
-        for source, term in zip((stay, advance, skipped), terms):
-            xp.subtract(source, largest, out=term)
+        xp.maximum(stay, advance, out=high)
+        xp.minimum(stay, advance, out=low)
+        xp.maximum(high, skipped, out=largest)
+        xp.minimum(high, skipped, out=high)
+        xp.subtract(low, largest, out=total)
+        xp.subtract(high, largest, out=other)
         xp.exp(terms, out=terms)
-        total += terms[1]
-        total += terms[2]
+        total += other
+        total += 1
         xp.log(total, out=total)
-        largest += total
-        xp.add(largest, emitted, out=result)
-        stay[...] = result
+        xp.add(largest, total, out=result)
+        result += emitted
     return log_alpha
 
 
