@@ -78,7 +78,7 @@ def ctc_loss(logits, targets, input_lengths, target_lengths, blank: int = 0, zer
         return losses, None
 
     log_p = xp.where(impossible, 0.0, log_p)  # where there is no alignment no state is visited
-    log_visits = log_alpha[:-1]
+    log_visits = log_alpha[:-1]  # in its memory: α itself has done its work
     log_visits += log_beta[:-1]
     log_visits -= log_emitted[:-1]
     log_visits -= log_p
@@ -141,7 +141,7 @@ def _both_directions(log_emitted, may_skip, start, end, dtype):
 
     Reversed, a path skips from s to s − 2 where it skipped from s − 2 to s.
     """
-    xp, batch = array_module(log_emitted), start.shape[1]
+    xp = array_module(log_emitted)
     may_skip_back = xp.zeros_like(may_skip)
     may_skip_back[2:] = may_skip[:1:-1]
     both = _forward_variables(
@@ -156,10 +156,10 @@ def _both_directions(log_emitted, may_skip, start, end, dtype):
 def _forward_variables(log_emitted, may_skip, start, dtype):
     """log α of all frames: (T + 1, …, L, B) emissions and (…, L, B) start -> (T + 1, …, L, B)
 
-    log(eᵃ + eᵇ + eᶜ) = m + log(1 + eᵒ⁻ᵐ + eᵖ⁻ᵐ) with m the largest of the three, o and p the others. What is added to m
-    lies between 0 and log 3, so that the digits of `dtype` (the logits') do for it; the sums, which reach thousands, are
-    float64. As B is the last axis, a step back by one state is a step over whole rows: every operation runs over memory
-    in one piece.
+    log(eᵃ + eᵇ + eᶜ) = m + log(1 + eᵒ⁻ᵐ + eᵖ⁻ᵐ) with m the largest of the three, o and p the others. What is added
+    to m lies between 0 and log 3, so that the digits of `dtype` (the logits') do for it; the sums, which reach
+    thousands, are float64. As B is the last axis, a step back by one state is a step over whole rows: every operation
+    runs over memory in one piece.
     """
     xp, (frames, *lead, states, batch) = array_module(log_emitted), log_emitted.shape
     padded = xp.full((frames + 1, *lead, states + 2, batch), IMPOSSIBLE)  # two more rows before the first state
