@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from edutransformers import Wav2Vec2Config, Wav2Vec2ForCTC, Wav2Vec2Processor
+from edutransformers.audio import load_audio
 from edutransformers.pretrained import train_wav2vec2_small_digits_letters as script
 from edutransformers.pretrained.spoken import RATE, SYMBOLS, Recording, Utterance, join_recordings
 
@@ -31,6 +32,16 @@ def spell(variants, count, generator, longest=8):
     return join_recordings(tones(variants[0]), count, generator, longest)
 
 
+class Tones:
+    """In the place of eSpeak NG: tones, with silence behind them."""
+
+    sampling_rate = RATE
+
+    def spell(self, text, voice, words_per_minute):
+        sounds = {recording.text: recording.samples for recording in tones(voice)}
+        return np.concatenate([*(sounds[symbol] for symbol in text), np.zeros(RATE, "float32")])
+
+
 @pytest.fixture
 def small(monkeypatch):
     recordings = {"train": tones("ann"), "prompts": tones("ann", "AB"), "speakers": tones("ben")}
@@ -40,6 +51,7 @@ def small(monkeypatch):
     monkeypatch.setattr(script, "speak_symbols", lambda variants, generator: tones("voice"))
     monkeypatch.setattr(script, "speak_codes", lambda variants, count, *rest: spell(variants, 60, *rest))
     monkeypatch.setattr(script, "speak_with_flite", lambda count, *rest: spell(["voice"], 60, *rest[:2]))
+    monkeypatch.setattr(script, "Espeak", Tones)
     return recordings
 
 
@@ -51,6 +63,7 @@ def test_it_writes_a_checkpoint(small, tmp_path):
     assert model.num_parameters() < 2_000_000
     assert processor.feature_extractor.sampling_rate == RATE
     assert processor.feature_extractor.return_attention_mask
+    assert 0.8 * RATE <= len(load_audio(tmp_path / "BERT2018.wav", RATE)) < 0.9 * RATE  # 8 tones; silence is cut off
 
 
 def test_the_model_that_ships_has_less_than_two_million_parameters():
