@@ -137,7 +137,7 @@ def _emissions(log_y, states, last, input_lengths, blank: int):
 
 
 def _both_directions(log_emitted, may_skip, start, end, dtype):
-    """log α and log β, both (T + 1, L, B), by one loop over a batch of 2B lattices: as they are, and reversed.
+    """log α and log β, both (T + 1, L, B), by one loop over the lattices as they are and, beside them, reversed.
 
     Reversed, a path skips from s to s − 2 where it skipped from s − 2 to s.
     """
@@ -159,7 +159,7 @@ def _forward_variables(log_emitted, may_skip, start, dtype):
     log(eᵃ + eᵇ + eᶜ) = m + log(1 + eᵒ⁻ᵐ + eᵖ⁻ᵐ) with m the largest of the three, o and p the others. What is added
     to m lies between 0 and log 3, so that the digits of `dtype` (the logits') do for it; the sums, which reach
     thousands, are float64. As B is the last axis, a step back by one state is a step over whole rows: every operation
-    runs over memory in one piece.
+    runs over long pieces of memory.
     """
     xp, (frames, *lead, states, batch) = array_module(log_emitted), log_emitted.shape
     padded = xp.full((frames + 1, *lead, states + 2, batch), IMPOSSIBLE)  # two more rows before the first state

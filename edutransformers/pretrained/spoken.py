@@ -167,6 +167,11 @@ def trim(samples: np.ndarray, below: float = 0.02, margin: float = 0.03) -> np.n
 # ---------------------------------------------------------------------------------------------------------------------
 
 
+def spell(espeak: Espeak, text: str, voice: str, rate: int, pitch: int = 50) -> np.ndarray:
+    """The characters of a text as a voice says them: samples (N,) at RATE, silence cut off at both ends."""
+    return trim(resample(espeak.spell(text, voice, rate, pitch), espeak.sampling_rate, RATE))
+
+
 def speak_symbols(variants, generator: np.random.Generator, per_variant: int = 2) -> list[Recording]:
     """Every symbol by every variant, in `per_variant` accents with a rate and a pitch of its own each."""
     espeak, recordings = Espeak(), []
@@ -175,8 +180,8 @@ def speak_symbols(variants, generator: np.random.Generator, per_variant: int = 2
             voice = f"{accent}+{variant}"
             rate, pitch = int(generator.integers(110, 230)), int(generator.integers(25, 76))
             for symbol in SYMBOLS:
-                samples = resample(espeak.spell(symbol, voice, rate, pitch), espeak.sampling_rate, RATE)
-                recordings.append(Recording(symbol, trim(samples), f"{voice} {rate} {pitch}", symbol))
+                samples = spell(espeak, symbol, voice, rate, pitch)
+                recordings.append(Recording(symbol, samples, f"{voice} {rate} {pitch}", symbol))
     return recordings
 
 
@@ -204,8 +209,7 @@ def speak_codes(variants, count: int, generator: np.random.Generator, longest: i
         text = "".join(generator.choice(list(SYMBOLS), int(generator.integers(1, longest + 1))))
         voice = f"{generator.choice(ACCENTS)}+{generator.choice(variants)}"
         rate, pitch = int(generator.integers(80, 170)), int(generator.integers(25, 76))
-        samples = resample(espeak.spell(text, voice, rate, pitch), espeak.sampling_rate, RATE)
-        utterances.append(Utterance(text, trim(samples)))
+        utterances.append(Utterance(text, spell(espeak, text, voice, rate, pitch)))
     return utterances
 
 

@@ -29,7 +29,7 @@ from .. import (
     inference_mode,
     speed,
 )
-from ..audio import resample, write_wav
+from ..audio import write_wav
 from ..training.checkpointing import get_last_checkpoint
 from .espeak import Espeak
 from .spoken import (
@@ -45,7 +45,7 @@ from .spoken import (
     speak_codes,
     speak_symbols,
     speak_with_flite,
-    trim,
+    spell,
 )
 
 HELD_OUT_CODES = 300  # of speakers, and of voices
@@ -158,9 +158,7 @@ def read_aloud(model, processor, utterances, batch_size: int = 25) -> list[str]:
 
 def write_sample(folder: str | Path, text: str = "BERT2018", voice: str = "en-us+Annie") -> None:
     """A recording to try the model on: `folder`/BERT2018.wav, spelled at leisure by a voice that no training heard."""
-    espeak = Espeak()
-    samples = resample(espeak.spell(text, voice, words_per_minute=100), espeak.sampling_rate, RATE)
-    write_wav(Path(folder) / f"{text}.wav", trim(samples), RATE)
+    write_wav(Path(folder) / f"{text}.wav", spell(Espeak(), text, voice, rate=100), RATE)
 
 
 def main(arguments: list[str] | None = None) -> dict[str, float]:

@@ -37,7 +37,7 @@ class Tones:
 
     sampling_rate = RATE
 
-    def spell(self, text, voice, words_per_minute):
+    def spell(self, text, voice, words_per_minute, pitch):
         sounds = {recording.text: recording.samples for recording in tones(voice)}
         return np.concatenate([*(sounds[symbol] for symbol in text), np.zeros(RATE, "float32")])
 

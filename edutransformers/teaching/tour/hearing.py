@@ -16,13 +16,13 @@ def transcribe(folder: Path) -> str:
     """Sound: a Wav2Vec2 writes down what it hears."""
     from ... import AutoModelForCTC, AutoProcessor
     from ...audio import forced_alignment, load_audio
-    from ...checkpoints.packaged import SHIPPED_FOLDER
+    from ...checkpoints import resolve_file
 
     processor = AutoProcessor.from_pretrained(MODEL)
     model = AutoModelForCTC.from_pretrained(MODEL)
     print(f"   {MODEL}: {model.num_parameters():,} parameters, learned from digits and letters read aloud")
     rate = processor.feature_extractor.sampling_rate
-    samples = load_audio(SHIPPED_FOLDER / MODEL.split("/")[1] / RECORDING, rate)
+    samples = load_audio(resolve_file(MODEL, RECORDING), rate)
     (logits,) = model(**processor(samples, sampling_rate=rate, return_tensors="np")).logits
     spelled, text = Path(RECORDING).stem, processor.decode(logits.argmax(axis=-1))
     print(f"   a voice that it has never heard spells {spelled}; it writes {text}")
