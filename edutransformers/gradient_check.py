@@ -127,7 +127,8 @@ def gradient_check(
     output, cache = run()
     d_output = _random_like(_chosen(output, outputs), generator)
     reference = _leaves(_chosen(output, outputs), d_output)
-    size_of_loss = abs(float(sum((d * to_numpy(y)).sum() for y, d in reference)))
+    # L's terms, not L: their sum may be near 0 by chance, but their rounding errors don't cancel (they add as squares).
+    size_of_terms = float(np.sqrt(sum(np.square(d * to_numpy(y)).sum() for y, d in reference)))
     d_inputs = (backward or module.backward)(_on_device_of(d_output, inputs, module), cache)
 
     def change_of_loss(array, index) -> float:
@@ -147,7 +148,7 @@ def gradient_check(
         if analytic.shape != array.shape:
             raise ValueError(f"the gradient of {name} has shape {analytic.shape}, but {name} has shape {array.shape}")
         # Below this size, rounding in L itself drowns the differences.
-        floor = max(float(np.abs(analytic).max(initial=0)), 0.01 * (1 + size_of_loss))
+        floor = max(float(np.abs(analytic).max(initial=0)), 0.01 * (1 + size_of_terms))
         worst = None
         indices = _sample(analytic, samples, generator)
         for index in indices:

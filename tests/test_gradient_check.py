@@ -70,6 +70,21 @@ def test_two_forms_of_gelu_are_told_apart(rng):
     assert 1e-5 < report.worst_error < 1e-2  # small: a tolerance of 1e-2 would let it pass
 
 
+def test_rounding_in_a_gradient_of_zero_passes_whatever_the_draw():
+    """Σ dy ∘ y may come out near 0 by chance (here about 2 draws in 200): its terms tell how well L is known."""
+
+    def less_its_mean(x, b):
+        y = x + b
+        return y - y.mean(), None
+
+    def backward(dy, cache):
+        return dy - dy.mean(), np.zeros(1)  # b moves all numbers by the same, so their mean takes it out again
+
+    x = 100 * np.random.default_rng(0).standard_normal(20)
+    for seed in range(200):
+        assert_gradients(Function(less_its_mean, backward), x, np.ones(1), seed=seed, tolerance=5e-8)
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # The report
 # ---------------------------------------------------------------------------------------------------------------------
