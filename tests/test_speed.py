@@ -1,14 +1,16 @@
 """The process-wide switches: what they promise, and that they refuse nonsense."""
 
+import mmap
 import platform
 import subprocess
 import sys
 import threading
+from typing import ClassVar
 
 import numpy as np
 import pytest
 
-from edutransformers import speed
+from edutransformers import AdamW, GPT2Config, GPT2LMHeadModel, speed
 from edutransformers.module import inference_mode, keeping
 
 
@@ -100,3 +102,85 @@ def test_keep_freed_memory_only_where_there_is_glibc():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     glibc = platform.system() == "Linux" and platform.libc_ver()[0] == "glibc"
     assert done.stdout.strip() == str(glibc)
+
+
+# ----- large pages ---------------------------------------------------------------------------------------------------
+
+
+class Memory(mmap.mmap):
+    """Remembers what the system was asked for."""
+
+    asked: ClassVar[list] = []
+
+    def madvise(self, advice):
+        Memory.asked.append(advice)
+        return super().madvise(advice)
+
+
+class OldMemory(mmap.mmap):
+    def madvise(self, advice):
+        raise OSError(22, "Invalid argument")
+
+
+def small_model(seed=0):
+    config = GPT2Config(vocab_size=40, n_positions=16, n_embd=12, n_layer=2, n_head=2)
+    return GPT2LMHeadModel(config, generator=np.random.default_rng(seed)).eval()
+
+
+@pytest.mark.skipif(not hasattr(mmap, "MADV_HUGEPAGE"), reason="Linux alone has large pages")
+def test_weights_move_to_large_pages_and_stay_what_they_were(monkeypatch):
+    monkeypatch.setattr(mmap, "mmap", Memory)
+    Memory.asked.clear()
+    ids = np.array([[3, 1, 4, 1, 5]])
+    model, twin = small_model(), small_model()
+    assert speed.use_large_pages(model)
+    assert Memory.asked == [mmap.MADV_HUGEPAGE]
+    places = []
+    for (name, weight), other in zip(model.named_parameters(), twin.parameters()):
+        assert weight.data.dtype == other.data.dtype, name
+        assert weight.data.flags.writeable
+        np.testing.assert_array_equal(weight.data, other.data, err_msg=name)
+        places.append((weight.data.ctypes.data, weight.data.nbytes))
+    assert places[0][0] % speed.LARGE_PAGE == 0
+    assert all(place % 64 == 0 for place, _ in places)
+    for (place, size), (following, _) in zip(places, places[1:]):
+        assert place + size <= following < place + size + 64  # one behind the other, none over another
+    np.testing.assert_array_equal(model(ids).logits, twin(ids).logits)
+
+    for each in (model, twin):  # they learn where they are now
+        output, cache = each.forward(ids, labels=ids)
+        each.backward({"loss": 1.0}, cache)
+        AdamW(each, lr=0.01).step()
+    np.testing.assert_array_equal(model(ids).logits, twin(ids).logits)
+    assert [weight.data.ctypes.data for weight in model.parameters()] == [place for place, _ in places]
+
+
+@pytest.mark.skipif(not hasattr(mmap, "MADV_HUGEPAGE"), reason="Linux alone has large pages")
+def test_a_changed_child_process_leaves_the_weights_alone():
+    code = (
+        "import os, numpy as np\n"
+        "from edutransformers import speed\n"
+        "from edutransformers.layers import Linear\n"
+        "layer = Linear(3, 3, generator=np.random.default_rng(0))\n"
+        "before = layer.weight.data.copy()\n"
+        "assert speed.use_large_pages(layer)\n"
+        "child = os.fork()\n"
+        "if child == 0:\n"
+        "    layer.weight.data[...] = 7\n"
+        "    os._exit(0)\n"
+        "os.waitpid(child, 0)\n"
+        "print(np.array_equal(layer.weight.data, before))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "True"
+
+
+def test_without_large_pages_nothing_happens(monkeypatch):
+    model = small_model()
+    weights = [weight.data for weight in model.parameters()]
+    with monkeypatch.context() as patch:
+        patch.setattr(mmap, "mmap", OldMemory)
+        assert not speed.use_large_pages(model)
+    monkeypatch.delattr(mmap, "MADV_HUGEPAGE", raising=False)
+    assert not speed.use_large_pages(model)
+    assert all(weight.data is data for weight, data in zip(model.parameters(), weights))
