@@ -32,6 +32,7 @@ from .espeak import Espeak
 from .flite import VOICES, Flite
 
 RATE = 8000
+PAUSE = 0.4  # seconds between joined recordings at most
 SYMBOLS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 # Prompts of Allison's that are kept for the test: what is said, the file, and from which second on.
 HELD_OUT_PROMPTS = (
@@ -219,10 +220,16 @@ def speak_codes(variants, count: int, generator: np.random.Generator, longest: i
 
 
 def join_recordings(
-    recordings, count: int, generator: np.random.Generator, longest: int = 8, shortest: int = 1
+    recordings,
+    count: int,
+    generator: np.random.Generator,
+    longest: int = 8,
+    shortest: int = 1,
+    overlap: float = 0.0,
 ) -> list[Utterance]:
     """Codes of `shortest` to `longest` recordings of one speaker, in a row, with pauses of up to 0.4 seconds.
 
+    overlap: so many seconds at most a recording begins before the one in front of it has ended, as in fluent speech.
     Speakers are equally frequent, however many recordings each has.
     """
     speakers: dict[str, list[Recording]] = {}
@@ -233,11 +240,14 @@ def join_recordings(
     for _ in range(count):
         own = speakers[names[generator.integers(len(names))]]
         chosen = [own[place] for place in generator.integers(len(own), size=generator.integers(shortest, longest + 1))]
-        pieces = [_silence(generator)]
+        gap = generator.uniform(0.0, PAUSE)
+        samples = _silence(gap, generator)
         for recording in chosen:
             loudness = 0.2 / max(float(np.sqrt(np.mean(recording.samples**2))), 1e-4)
-            pieces += [loudness * _decibels(generator, 3) * recording.samples, _silence(generator)]
-        samples = np.concatenate(pieces).astype(np.float32)
+            samples = _append(samples, loudness * _decibels(generator, 3) * recording.samples, overlap=-gap)
+            gap = generator.uniform(-overlap, PAUSE)
+            samples = _append(samples, _silence(gap, generator))
+        samples = samples.astype(np.float32)
         samples *= 0.9 / max(float(np.abs(samples).max()), 1e-4)
         utterances.append(Utterance("".join(r.text for r in chosen), samples))
     return utterances
@@ -270,9 +280,17 @@ def _decibels(generator, most: float) -> float:
     return 10 ** (generator.uniform(-most, most) / 20)
 
 
-def _silence(generator) -> np.ndarray:
-    """A pause that isn't quite silent."""
-    return 1e-4 * generator.standard_normal(int(generator.uniform(0.0, 0.4) * RATE))
+def _silence(seconds: float, generator) -> np.ndarray:
+    """A pause that isn't quite silent; none for a negative time."""
+    return 1e-4 * generator.standard_normal(max(0, int(seconds * RATE)))
+
+
+def _append(samples: np.ndarray, piece: np.ndarray, overlap: float = 0.0) -> np.ndarray:
+    """`piece` behind `samples`, begun `overlap` seconds before their end, where both sound."""
+    both = min(max(0, int(overlap * RATE)), len(samples), len(piece))
+    joined = np.concatenate([samples, piece[both:]])
+    joined[len(samples) - both : len(samples)] += piece[:both]
+    return joined
 
 
 def character_error_rate(texts, wanted) -> float:

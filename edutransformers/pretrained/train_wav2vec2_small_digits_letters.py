@@ -6,7 +6,8 @@
         --scratch scratch
 
 A Wav2Vec2 of 1.6 million parameters starts from nothing, hears codes of spelled digits and letters (spoken.py), and
-learns by CTC to write them down. Each code that it hears is a new one: other symbols, another voice, speed, noise. A
+learns by CTC to write them down. Each code that it hears is a new one: other symbols, another voice, speed, noise. In a
+second stage, at a lower learning rate, joined recordings overlap and three times as many codes are spelled in one go. A
 run that was stopped goes on from its last checkpoint in `--scratch` when the same command is given again. All seeds are
 fixed; the last digits still depend on the machine's BLAS.
 """
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -48,6 +50,18 @@ from .spoken import (
     spell,
 )
 
+
+class Stage(NamedTuple):
+    """One run of the Trainer."""
+
+    codes: int  # to hear, in batches of 16
+    spelled: int  # codes that eSpeak NG spells in one go
+    overlap: float  # seconds by which joined recordings may overlap
+    learning_rate: float
+    seed: int
+
+
+STAGES = (Stage(240000, 6000, 0.0, 1e-3, seed=0), Stage(64000, 18000, 0.12, 4e-4, seed=1))
 HELD_OUT_CODES = 300  # of speakers, and of voices
 LONGEST = 6  # symbols of a code in training; longer ones are read as well
 VOCABULARY = {token: place for place, token in enumerate(["<pad>", "<s>", "</s>", "<unk>", "|", *SYMBOLS])}
@@ -84,14 +98,15 @@ class SpokenCodes:
 
     joined   recordings of which a code is put together, and
     spelled  codes that were spelled in one go, each in several lists: every list is used equally often
+    overlap  seconds by which joined recordings may overlap
 
     The column "length" says how many symbols each code has, so that codes of about one length can share a batch.
     """
 
     column_names = ("length",)
 
-    def __init__(self, joined, spelled, count: int, seed: int = 0):
-        self.joined, self.count, self.seed = joined, count, seed
+    def __init__(self, joined, spelled, count: int, overlap: float = 0.0, seed: int = 0):
+        self.joined, self.count, self.overlap, self.seed = joined, count, overlap, seed
         lengths = range(1, LONGEST + 1)
         self.spelled = [{n: [u for u in codes if len(u.text) == n] for n in lengths} for codes in spelled]
         self.lengths = np.random.default_rng(seed).choice(lengths, count).tolist()
@@ -105,7 +120,7 @@ class SpokenCodes:
         generator, length = np.random.default_rng((self.seed, number)), self.lengths[number]
         kind = int(generator.integers(len(self.joined) + len(self.spelled)))
         if kind < len(self.joined):
-            (utterance,) = join_recordings(self.joined[kind], 1, generator, length, length)
+            (utterance,) = join_recordings(self.joined[kind], 1, generator, length, length, self.overlap)
         else:
             codes = self.spelled[kind - len(self.joined)][length]
             utterance = codes[generator.integers(len(codes))]
@@ -161,38 +176,24 @@ def write_sample(folder: str | Path, text: str = "BERT2018", voice: str = "en-us
     write_wav(Path(folder) / f"{text}.wav", spell(Espeak(), text, voice, rate=100), RATE)
 
 
-def main(arguments: list[str] | None = None) -> dict[str, float]:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--output", required=True, help="the folder for the checkpoint")
-    parser.add_argument("--scratch", required=True, help="the folder for the run's own checkpoints")
-    parser.add_argument("--root", default="/", help="where the Debian packages are installed or unpacked")
-    parser.add_argument("--codes", type=int, default=240000, help="how many codes to hear")
-    parser.add_argument("--threads", type=int, default=2, help="threads over which each batch is split")
-    parser.add_argument("--limit", type=int, help="use only so many voices (to try the script)")
-    options = parser.parse_args(arguments)
-
-    speed.keep_freed_memory()
-    speed.use_batch_threads(options.threads)
-    recordings = load_recordings(options.root)
-    held_out = held_out_codes(recordings)
-    variants, generator = VARIANTS[: options.limit], np.random.default_rng(0)
+def prepare_codes(stage: Stage, real, variants, root) -> SpokenCodes:
+    """Everything that a stage's codes are made of: the real recordings, and what the voices say."""
+    generator = np.random.default_rng(stage.seed)
     synthetic = speak_symbols(variants, generator)
     spelled = [
-        speak_codes(variants, 6000, generator, LONGEST),
-        speak_with_flite(1200, generator, LONGEST, options.root),
+        speak_codes(variants, stage.spelled, generator, LONGEST),
+        speak_with_flite(1200, generator, LONGEST, root),
     ]
-    train = SpokenCodes([recordings["train"], synthetic], spelled, options.codes)
+    return SpokenCodes([real, synthetic], spelled, stage.codes, stage.overlap, stage.seed)
 
-    processor = make_processor()
-    model = Wav2Vec2ForCTC(Wav2Vec2Config(**CONFIG), generator=np.random.default_rng(0))
-    seconds = sum(len(r.samples) for r in (*recordings["train"], *synthetic)) / RATE
-    print(f"{model.num_parameters():,} parameters, {seconds:,.0f} s of recordings", flush=True)
 
+def learn(model, processor, stage: Stage, codes: SpokenCodes, scratch: Path) -> None:
+    """Train the model on them; a run that was stopped goes on from its last checkpoint."""
     trainer = Trainer(
         model,
         TrainingArguments(
-            options.scratch,
-            learning_rate=1e-3,
+            str(scratch),
+            learning_rate=stage.learning_rate,
             per_device_train_batch_size=16,
             num_train_epochs=1,
             group_by_length=True,
@@ -203,12 +204,42 @@ def main(arguments: list[str] | None = None) -> dict[str, float]:
             logging_steps=50,
             disable_tqdm=True,
             remove_unused_columns=False,
-            seed=0,
+            seed=stage.seed,
         ),
         data_collator=Listen(processor),
-        train_dataset=train,
+        train_dataset=codes,
     )
-    trainer.train(resume_from_checkpoint=get_last_checkpoint(options.scratch))
+    trainer.train(resume_from_checkpoint=get_last_checkpoint(scratch))
+
+
+def main(arguments: list[str] | None = None) -> dict[str, float]:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--output", required=True, help="the folder for the checkpoint")
+    parser.add_argument("--scratch", required=True, help="the folder for the run's own checkpoints")
+    parser.add_argument("--root", default="/", help="where the Debian packages are installed or unpacked")
+    parser.add_argument("--start-from", help="leave the first stage out: go on from this checkpoint")
+    parser.add_argument("--codes", type=int, help="hear only so many codes a stage (to try the script)")
+    parser.add_argument("--threads", type=int, default=2, help="threads over which each batch is split")
+    parser.add_argument("--limit", type=int, help="use only so many voices (to try the script)")
+    options = parser.parse_args(arguments)
+
+    speed.keep_freed_memory()
+    speed.use_batch_threads(options.threads)
+    recordings = load_recordings(options.root)
+    held_out = held_out_codes(recordings)
+
+    processor, stages = make_processor(), list(enumerate(STAGES, start=1))
+    if options.start_from:
+        model = Wav2Vec2ForCTC.from_pretrained(options.start_from)
+        model.config.name_or_path = ""  # of this machine: it would be written down
+        stages = stages[1:]
+    else:
+        model = Wav2Vec2ForCTC(Wav2Vec2Config(**CONFIG), generator=np.random.default_rng(0))
+    print(f"{model.num_parameters():,} parameters", flush=True)
+    for number, stage in stages:
+        stage = stage._replace(codes=options.codes or stage.codes)
+        codes = prepare_codes(stage, recordings["train"], VARIANTS[: options.limit], options.root)
+        learn(model, processor, stage, codes, Path(options.scratch) / f"stage-{number}")
     model.save_pretrained(options.output, dtype="float16")
     processor.save_pretrained(options.output)
     write_sample(options.output)

@@ -66,6 +66,32 @@ def test_it_writes_a_checkpoint(small, tmp_path):
     assert 0.8 * RATE <= len(load_audio(tmp_path / "BERT2018.wav", RATE)) < 0.9 * RATE  # 8 tones; silence is cut off
 
 
+def run_stages(monkeypatch, folder, *options):
+    """The stages that a run learns: of each its number, learning rate, overlap, seed, and codes."""
+    learned = []
+
+    def learn(model, processor, stage, codes, scratch):
+        assert codes.overlap == stage.overlap
+        assert codes.seed == stage.seed
+        learned.append((scratch.name, stage.learning_rate, stage.overlap, stage.seed, len(codes)))
+        model.head.linear.bias.data += 1.0
+
+    monkeypatch.setattr(script, "learn", learn)
+    script.main(["--output", str(folder), "--scratch", str(folder / "scratch"), *options])
+    return learned
+
+
+def test_two_stages(small, monkeypatch, tmp_path):
+    """The second goes on from what the first has learned, or from a checkpoint, whose place isn't written down."""
+    first, second = ("stage-1", 1e-3, 0.0, 0, 240000), ("stage-2", 4e-4, 0.12, 1, 64000)
+    assert run_stages(monkeypatch, tmp_path / "whole") == [first, second]
+    assert run_stages(monkeypatch, tmp_path / "on", "--start-from", str(tmp_path / "whole")) == [second]
+    models = [Wav2Vec2ForCTC.from_pretrained(tmp_path / name) for name in ("whole", "on")]
+    np.testing.assert_allclose(models[1].head.linear.bias.data, models[0].head.linear.bias.data + 1.0, atol=1e-2)
+    np.testing.assert_array_equal(models[1].head.linear.weight.data, models[0].head.linear.weight.data)
+    assert str(tmp_path) not in (tmp_path / "on" / "config.json").read_text(encoding="utf-8")
+
+
 def test_the_model_that_ships_has_less_than_two_million_parameters():
     assert Wav2Vec2ForCTC(Wav2Vec2Config(**script.CONFIG)).num_parameters() < 2_000_000  # 4 MB in float16
     assert np.prod(script.CONFIG["conv_stride"]) == 0.02 * RATE
