@@ -40,7 +40,7 @@ def ours(workload: str, threads: int, clock) -> dict:
     model = GPT2LMHeadModel(GPT2Config(), generator=generator)
     if workload == "writing":
         model.eval()
-        speed.use_large_pages(model)  # first, so that the memory of the weights as they were made is given back
+        speed.arrange_weights(model)  # first, so that the memory of the weights as they were made is given back
     speed.keep_freed_memory()
     if workload == "writing":
         ids = generator.integers(0, VOCABULARY - 1, (1, PROMPT))

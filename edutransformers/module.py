@@ -108,7 +108,7 @@ class Parameter:
             return
         with self._adding:
             if self.grad is None:
-                self.grad = array_module(self.data).zeros_like(self.data, dtype=self._gradient_dtype)
+                self.grad = array_module(self.data).zeros(self.shape, dtype=self._gradient_dtype)
             scatter_add(self.grad, ids, rows)
 
     @property

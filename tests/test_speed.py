@@ -104,7 +104,7 @@ def test_keep_freed_memory_only_where_there_is_glibc():
     assert done.stdout.strip() == str(glibc)
 
 
-# ----- large pages ---------------------------------------------------------------------------------------------------
+# ----- weights laid out for writing ----------------------------------------------------------------------------------
 
 
 class Memory(mmap.mmap):
@@ -128,31 +128,59 @@ def small_model(seed=0):
 
 
 @pytest.mark.skipif(not hasattr(mmap, "MADV_HUGEPAGE"), reason="Linux alone has large pages")
-def test_weights_move_to_large_pages_and_stay_what_they_were(monkeypatch):
+def test_weights_move_to_large_pages(monkeypatch):
     monkeypatch.setattr(mmap, "mmap", Memory)
     Memory.asked.clear()
-    ids = np.array([[3, 1, 4, 1, 5]])
-    model, twin = small_model(), small_model()
-    assert speed.use_large_pages(model)
+    model = small_model()
+    assert speed.arrange_weights(model)
     assert Memory.asked == [mmap.MADV_HUGEPAGE]
-    places = []
-    for (name, weight), other in zip(model.named_parameters(), twin.parameters()):
-        assert weight.data.dtype == other.data.dtype, name
-        assert weight.data.flags.writeable
-        np.testing.assert_array_equal(weight.data, other.data, err_msg=name)
-        places.append((weight.data.ctypes.data, weight.data.nbytes))
+    places = [(weight.data.ctypes.data, weight.data.nbytes) for weight in model.parameters()]
     assert places[0][0] % speed.LARGE_PAGE == 0
     assert all(place % 64 == 0 for place, _ in places)
     for (place, size), (following, _) in zip(places, places[1:]):
         assert place + size <= following < place + size + 64  # one behind the other, none over another
-    np.testing.assert_array_equal(model(ids).logits, twin(ids).logits)
 
-    for each in (model, twin):  # they learn where they are now
+
+def test_each_matrix_has_its_longer_axis_innermost():
+    model, twin = small_model(), small_model()
+    speed.arrange_weights(model)
+    seen = set()
+    for (name, weight), other in zip(model.named_parameters(), twin.parameters()):
+        assert weight.data.dtype == other.data.dtype, name
+        assert weight.data.flags.writeable
+        np.testing.assert_array_equal(weight.data, other.data, err_msg=name)
+        if weight.data.ndim == 2:
+            rows, columns = weight.shape
+            steps = (4, 4 * rows) if rows > columns else (4 * columns, 4)
+            assert weight.data.strides == steps, name
+            seen.add(rows > columns)
+    assert seen == {True, False}
+
+
+def test_rearranged_weights_compute_the_same_and_learn(tmp_path):
+    ids = np.array([[3, 1, 4, 1, 5]])
+    model, twin = small_model().astype(np.float64), small_model().astype(np.float64)
+    speed.arrange_weights(model)
+    same = {"rtol": 1e-10, "atol": 1e-14}
+    np.testing.assert_allclose(model(ids).logits, twin(ids).logits, **same)
+    written = model.generate(ids, max_new_tokens=6)
+    np.testing.assert_array_equal(written, twin.generate(ids, max_new_tokens=6))
+
+    model.save_pretrained(tmp_path)
+    loaded = GPT2LMHeadModel.from_pretrained(tmp_path, dtype="float64")
+    for (name, weight), other in zip(loaded.named_parameters(), twin.parameters()):
+        np.testing.assert_array_equal(weight.data, other.data, err_msg=name)
+
+    for each in (model, twin):
         output, cache = each.forward(ids, labels=ids)
         each.backward({"loss": 1.0}, cache)
+        for weight in each.parameters():
+            assert weight.grad.flags.c_contiguous
         AdamW(each, lr=0.01).step()
-    np.testing.assert_array_equal(model(ids).logits, twin(ids).logits)
-    assert [weight.data.ctypes.data for weight in model.parameters()] == [place for place, _ in places]
+    for (name, weight), other in zip(model.named_parameters(), twin.parameters()):
+        np.testing.assert_allclose(weight.data, other.data, err_msg=name, **same)
+    speed.arrange_weights(model)  # laid out again after training
+    np.testing.assert_allclose(model(ids).logits, twin(ids).logits, **same)
 
 
 @pytest.mark.skipif(not hasattr(mmap, "MADV_HUGEPAGE"), reason="Linux alone has large pages")
@@ -163,7 +191,7 @@ def test_a_changed_child_process_leaves_the_weights_alone():
         "from edutransformers.layers import Linear\n"
         "layer = Linear(3, 3, generator=np.random.default_rng(0))\n"
         "before = layer.weight.data.copy()\n"
-        "assert speed.use_large_pages(layer)\n"
+        "assert speed.arrange_weights(layer)\n"
         "child = os.fork()\n"
         "if child == 0:\n"
         "    layer.weight.data[...] = 7\n"
@@ -175,12 +203,20 @@ def test_a_changed_child_process_leaves_the_weights_alone():
     assert done.stdout.strip() == "True"
 
 
-def test_without_large_pages_nothing_happens(monkeypatch):
-    model = small_model()
-    weights = [weight.data for weight in model.parameters()]
+def test_without_large_pages_weights_are_laid_out_all_the_same(monkeypatch):
+    def laid_out(model):
+        return model.transformer.wte.weight.data.strides == (4, 4 * 40)
+
+    model, twin = small_model(), small_model()
     with monkeypatch.context() as patch:
         patch.setattr(mmap, "mmap", OldMemory)
-        assert not speed.use_large_pages(model)
+        patch.setattr(mmap, "MADV_HUGEPAGE", 14, raising=False)
+        assert not speed.arrange_weights(model)
+    assert laid_out(model)
+    model = small_model()
     monkeypatch.delattr(mmap, "MADV_HUGEPAGE", raising=False)
-    assert not speed.use_large_pages(model)
-    assert all(weight.data is data for weight, data in zip(model.parameters(), weights))
+    assert not laid_out(model)
+    assert not speed.arrange_weights(model)
+    assert laid_out(model)
+    for weight, other in zip(model.parameters(), twin.parameters()):
+        np.testing.assert_array_equal(weight.data, other.data)
