@@ -213,7 +213,7 @@ OTHER_ERRORS = {
     the_gradient_is_written_into: (ValueError, "read-only"),
     a_layer_uses_numpy: (TypeError, "np.multiply was called on a device array"),
     a_layer_waits_for_the_device: (DeviceSync, "bool"),
-    ids_are_not_moved: (TypeError, "a host array in a device computation"),
+    ids_are_not_moved: (TypeError, "a host array or list indexes a device array"),
     unknown_names_are_ignored: (pytest.fail.Exception, "DID NOT RAISE"),
     a_loss_out_of_nothing: (TypeError, "cannot unpack"),
 }
